@@ -1,0 +1,127 @@
+//! The words that stages hand on: jail, scope, failure, ban, change.
+//!
+//! Each stage knows the type it receives and the type it hands on, and nothing of the stages around it. So these types live
+//! beside the stages and not in one of them. Logic may not enter.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use jiff::Timestamp;
+
+/// Index of a jail in the configuration's order; the kernel's counters use it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JailId(pub u16);
+
+/// Transport protocol of a [`Scope`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// TCP, RFC 9293.
+    Tcp,
+}
+
+/// What a ban covers: never more than its jail names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Destination ports, each range with both ends; in ascending order and without overlap.
+    pub ports: Vec<RangeInclusive<u16>>,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Protocol::Tcp = self.protocol;
+        f.write_str("tcp/")?;
+        for (n, range) in self.ports.iter().enumerate() {
+            let comma = if n == 0 { "" } else { "," };
+            if range.start() == range.end() {
+                write!(f, "{comma}{}", range.start())?;
+            } else {
+                write!(f, "{comma}{}-{}", range.start(), range.end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One abusive event that a filter found in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The jail it counts in.
+    pub jail: JailId,
+    /// Who is to blame.
+    pub address: IpAddr,
+    /// When, by the line's own clock.
+    pub time: Timestamp,
+}
+
+/// When a ban ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expiry {
+    /// At this time.
+    At(Timestamp),
+    /// Not by itself.
+    Never,
+}
+
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(time) => write!(f, "{time:.0}"),
+            Self::Never => f.write_str("never"),
+        }
+    }
+}
+
+/// Where a ban came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A jail counted too many failures.
+    Jail,
+}
+
+impl Origin {
+    /// The origin's name in logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jail => "jail",
+        }
+    }
+}
+
+/// An address that may not come in, where, why and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// Who is banned.
+    pub address: IpAddr,
+    /// The jail that speaks; its scope is the ban's.
+    pub jail: JailId,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When it was made.
+    pub since: Timestamp,
+    /// When it ends.
+    pub until: Expiry,
+    /// Failures that led to it.
+    pub failures: u32,
+}
+
+/// What the kernel is to hold for one address from now on, in place of what it held before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The address.
+    pub address: IpAddr,
+    /// The bans in force, at most one a jail; none when the address is free again.
+    pub bans: Vec<Enforced>,
+}
+
+/// One ban as a firewall enforces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enforced {
+    /// The jail whose scope is covered and whose drops are counted.
+    pub jail: JailId,
+    /// When it ends.
+    pub until: Expiry,
+}

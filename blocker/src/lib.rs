@@ -1,0 +1,6 @@
+//! blocker: drops abusive mail hosts in the kernel.
+//!
+//! A line runs one way through the stages, each a module: source, filter, jail, ledger, [`firewall`].
+
+pub mod ban;
+pub mod firewall;

@@ -34,9 +34,9 @@ impl Tables for KernelTables {
         // two bans: one packet is judged by a ban that is just being made or taken away, which is what a packet that arrives in
         // that moment has to expect.
         unsafe {
-            match source {
-                Address::Ipv4(address) => BANS_IPV4.get(address).copied(),
-                Address::Ipv6(address) => BANS_IPV6.get(address).copied(),
+            match source.family() {
+                Family::Ipv4 => BANS_IPV4.get(source.ipv4_octets()).copied(),
+                Family::Ipv6 => BANS_IPV6.get(source.ipv6_octets()).copied(),
             }
         }
     }

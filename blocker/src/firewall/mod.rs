@@ -5,6 +5,7 @@
 //! address is banned, and whether it should be, may not enter.
 
 pub mod nftables;
+pub mod xdp;
 
 use std::fmt;
 

@@ -3,4 +3,9 @@
 //! A line runs one way through the stages, each a module: source, filter, jail, ledger, [`firewall`].
 
 pub mod ban;
+pub mod config;
+pub mod filter;
 pub mod firewall;
+pub mod jail;
+pub mod ledger;
+pub mod problem;

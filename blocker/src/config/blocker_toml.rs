@@ -1,0 +1,169 @@
+//! `blocker.toml`: what fail2ban's files have no word for.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use blocker_common::map::DEFAULT_BANS;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::tree::unreadable;
+use crate::problem::{Place, Problems};
+
+const FILE: &str = "blocker.toml";
+/// Metrics are for this machine alone unless somebody says otherwise.
+const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9919);
+
+/// The file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BlockerToml {
+    pub(super) firewall: FirewallTable,
+    pub(super) metrics: MetricsTable,
+    pub(super) allow: AllowTable,
+}
+
+/// `[firewall]`.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FirewallTable {
+    pub(super) kind: FirewallChoice,
+    pub(super) interfaces: Vec<String>,
+    pub(super) max_bans: u32,
+}
+
+impl Default for FirewallTable {
+    fn default() -> Self {
+        Self {
+            kind: FirewallChoice::Auto,
+            interfaces: Vec::new(),
+            max_bans: DEFAULT_BANS as u32,
+        }
+    }
+}
+
+/// `[metrics]`.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct MetricsTable {
+    #[serde(deserialize_with = "address_or_off")]
+    pub(super) listen: Option<SocketAddr>,
+}
+
+impl Default for MetricsTable {
+    fn default() -> Self {
+        Self { listen: Some(METRICS) }
+    }
+}
+
+/// `[allow]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AllowTable {
+    #[serde(deserialize_with = "networks")]
+    pub(super) networks: Vec<IpNet>,
+}
+
+/// Which firewall enforces bans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FirewallChoice {
+    /// XDP where it can be attached, nftables otherwise.
+    #[default]
+    Auto,
+    /// XDP or nothing.
+    Xdp,
+    /// nftables.
+    Nftables,
+}
+
+/// Reads the file, if there is one.
+pub(super) fn read(folder: &Path) -> Result<BlockerToml, Problems> {
+    let file = folder.join(FILE);
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BlockerToml::default()),
+        Err(error) => return Err(unreadable(&file, &error)),
+    };
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let place = Place {
+            line: before.matches('\n').count() + 1,
+            file,
+        };
+        let mut problems = Problems::default();
+        problems.add(&place, error.message().trim().replace('\n', ", "), "");
+        problems
+    })
+}
+
+fn address_or_off<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "off" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            serde::de::Error::custom(format!(
+                "`{text}` is no address with a port; write \"127.0.0.1:9919\" or \"off\""
+            ))
+        }),
+    }
+}
+
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts
+        .iter()
+        .map(|text| super::jail::network(text).map_err(serde::de::Error::custom))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<BlockerToml, Problems> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        read(folder.path())
+    }
+
+    #[test]
+    fn without_the_file_the_defaults_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let toml = read(folder.path()).unwrap();
+        assert_eq!(toml.firewall.kind, FirewallChoice::Auto);
+        assert_eq!(toml.metrics.listen, Some("127.0.0.1:9919".parse().unwrap()));
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\"]\nmax_bans = 5\n\
+                    [metrics]\nlisten = \"off\"\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n";
+        let toml = read_text(text).unwrap();
+        assert_eq!(toml.firewall.kind, FirewallChoice::Nftables);
+        assert_eq!(toml.firewall.interfaces, ["eth0"]);
+        assert_eq!(toml.firewall.max_bans, 5);
+        assert_eq!(toml.metrics.listen, None);
+        assert_eq!(
+            toml.allow.networks,
+            [
+                "192.0.2.0/24".parse().unwrap(),
+                "2001:db8::1/128".parse::<IpNet>().unwrap()
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_with_its_line() {
+        let cases = [
+            ("[firewall]\nkindd = \"xdp\"\n", ":2:", "expected"),
+            ("[firewall]\n\nkind = \"pf\"\n", ":3:", "expected"),
+            ("[metrics]\nlisten = \"9919\"\n", ":2:", "127.0.0.1:9919"),
+            ("[allow]\nnetworks = [\"192.0.2.0/40\"]\n", ":2:", "192.0.2.0/40"),
+            ("[firewall\n", ":1:", ""),
+        ];
+        for (text, line, part) in cases {
+            let problem = read_text(text).unwrap_err().to_string();
+            assert!(problem.contains(line) && problem.contains(part), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Ports as fail2ban's jails name them: `smtp,465,1000:2000`.
+
+use std::ops::RangeInclusive;
+
+use crate::problem::did_you_mean;
+
+/// Names of the mail ports, IANA's and the older ones in use. A name must mean the same on every machine, so `/etc/services`
+/// is not asked.
+const NAMES: [(&str, u16); 14] = [
+    ("smtp", 25),
+    ("smtps", 465),
+    ("submissions", 465),
+    ("ssmtp", 465),
+    ("submission", 587),
+    ("pop3", 110),
+    ("pop-3", 110),
+    ("pop3s", 995),
+    ("imap", 143),
+    ("imap2", 143),
+    ("imaps", 993),
+    ("sieve", 4190),
+    ("http", 80),
+    ("https", 443),
+];
+
+/// Reads a list of ports into ranges, in ascending order and without overlap.
+pub(super) fn parse(text: &str) -> Result<Vec<RangeInclusive<u16>>, (String, String)> {
+    let mut ranges = text
+        .split(',')
+        .map(|item| range(item.trim()))
+        .collect::<Result<Vec<_>, _>>()?;
+    ranges.sort_by_key(|range| *range.start());
+    let mut merged: Vec<RangeInclusive<u16>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if u32::from(*range.start()) <= u32::from(*last.end()) + 1 => {
+                *last = *last.start()..=*last.end().max(range.end());
+            }
+            _ => merged.push(range),
+        }
+    }
+    Ok(merged)
+}
+
+fn range(text: &str) -> Result<RangeInclusive<u16>, (String, String)> {
+    let Some((first, last)) = text.split_once(':') else {
+        let port = port(text)?;
+        return Ok(port..=port);
+    };
+    let (first, last) = (port(first)?, port(last)?);
+    if first > last {
+        return Err((
+            format!("the range `{text}` is empty"),
+            "write the lower port first".to_owned(),
+        ));
+    }
+    Ok(first..=last)
+}
+
+fn port(text: &str) -> Result<u16, (String, String)> {
+    let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    let port = named.map(|(_, port)| *port).or_else(|| text.parse().ok());
+    port.ok_or_else(|| {
+        let hint = match did_you_mean(text, NAMES.map(|(name, _)| name)) {
+            hint if hint.is_empty() => "write its number, from 0 to 65535".to_owned(),
+            hint => hint,
+        };
+        (format!("unknown port `{text}`"), hint)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_names_numbers_and_ranges() {
+        assert_eq!(parse("smtp").unwrap(), [25..=25]);
+        assert_eq!(parse("submission, 465 ,smtp").unwrap(), [25..=25, 465..=465, 587..=587]);
+        assert_eq!(parse("0:65535").unwrap(), [0..=65535]);
+    }
+
+    #[test]
+    fn ranges_that_touch_become_one() {
+        assert_eq!(
+            parse("25,26,20:24,65535,1000:2000,1500").unwrap(),
+            [20..=26, 1000..=2000, 65535..=65535]
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_port() {
+        for (text, part) in [
+            ("smpt", "did you mean `smtp`?"),
+            ("70000", "number"),
+            ("", "number"),
+            ("30:20", "lower port first"),
+        ] {
+            let (what, hint) = parse(text).unwrap_err();
+            assert!(hint.contains(part), "{text}: {what}; {hint}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The jail: counts failures and decides when there were too many.
+//!
+//! Takes [`Failure`]s and hands on [`Ban`]s. It keeps an exact sliding window: a ban is made when `max_retry` failures lie
+//! within `find_time`, each by the clock of its own line, so that going over an old log gives the same decisions. What becomes
+//! of a ban is the ledger's business; the kernel may not enter.
+
+mod window;
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+use lru::LruCache;
+
+use self::window::Window;
+use crate::ban::{Ban, Expiry, Failure, Origin};
+
+/// Hosts that a jail watches at a time. Under a flood of more, the ones quiet for longest are forgotten.
+pub const MAX_HOSTS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
+
+/// How long a ban lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BanTime {
+    /// This long after the last failure.
+    For(SignedDuration),
+    /// Without an end.
+    Forever,
+}
+
+/// When a jail bans, and whom never.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Failures that make a ban; at least 1.
+    pub max_retry: u32,
+    /// The time in which they must lie.
+    pub find_time: SignedDuration,
+    /// How long the ban lasts.
+    pub ban_time: BanTime,
+    /// Whose failures are not counted.
+    pub ignore: Vec<IpNet>,
+}
+
+/// What a jail makes of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The host is one of those that are ignored.
+    Ignored,
+    /// The failure, or the ban it leads to, is over already.
+    Late,
+    /// Counted; not enough yet.
+    Counted,
+    /// Enough.
+    Ban(Ban),
+}
+
+/// A jail's memory.
+pub struct Jail {
+    rules: Rules,
+    hosts: LruCache<IpAddr, Window>,
+}
+
+impl Jail {
+    /// A jail that has seen nothing.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            hosts: LruCache::new(MAX_HOSTS),
+        }
+    }
+
+    /// Counts a failure. `now` is the wall clock's time.
+    pub fn count(&mut self, failure: &Failure, now: Timestamp) -> Decision {
+        if self
+            .rules
+            .ignore
+            .iter()
+            .any(|network| network.contains(&failure.address))
+        {
+            return Decision::Ignored;
+        }
+        // A line from the future is a line of now: nobody is banned for longer because a clock is wrong.
+        let time = failure.time.min(now);
+        if time < now.saturating_sub(self.rules.find_time).unwrap_or(Timestamp::MIN) {
+            return Decision::Late;
+        }
+        let window = self.hosts.get_or_insert_mut(failure.address, Window::default);
+        let failures = window.count(time, self.rules.find_time, self.rules.max_retry);
+        if failures < self.rules.max_retry {
+            return Decision::Counted;
+        }
+        self.hosts.pop(&failure.address);
+        let until = match self.rules.ban_time {
+            BanTime::Forever => Expiry::Never,
+            BanTime::For(time_banned) => Expiry::At(time.saturating_add(time_banned).unwrap_or(Timestamp::MAX)),
+        };
+        if until <= Expiry::At(now) {
+            return Decision::Late;
+        }
+        Decision::Ban(Ban {
+            address: failure.address,
+            jail: failure.jail,
+            origin: Origin::Jail,
+            since: now,
+            until,
+            failures,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use super::*;
+use crate::ban::JailId;
+
+const NOW: i64 = 1_000_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn failure(host: u8, second: i64) -> Failure {
+    Failure {
+        jail: JailId(0),
+        address: IpAddr::from([192, 0, 2, host]),
+        time: at(second),
+    }
+}
+
+fn jail(max_retry: u32) -> Jail {
+    Jail::new(Rules {
+        max_retry,
+        find_time: SignedDuration::from_secs(600),
+        ban_time: BanTime::For(SignedDuration::from_secs(3600)),
+        ignore: vec!["192.0.2.10/32".parse().unwrap(), "198.51.100.0/24".parse().unwrap()],
+    })
+}
+
+fn bans(decision: &Decision) -> bool {
+    matches!(decision, Decision::Ban(_))
+}
+
+#[test]
+fn the_ban_comes_with_the_last_failure_and_lasts_from_it() {
+    let mut jail = jail(2);
+    assert_eq!(jail.count(&failure(7, NOW - 10), at(NOW)), Decision::Counted);
+    let decision = jail.count(&failure(7, NOW - 5), at(NOW));
+    let expected = Ban {
+        address: IpAddr::from([192, 0, 2, 7]),
+        jail: JailId(0),
+        origin: Origin::Jail,
+        since: at(NOW),
+        until: Expiry::At(at(NOW - 5 + 3600)),
+        failures: 2,
+    };
+    assert_eq!(decision, Decision::Ban(expected));
+}
+
+#[test]
+fn each_host_is_counted_for_itself() {
+    let mut jail = jail(2);
+    for host in 1..=9 {
+        assert_eq!(jail.count(&failure(host, NOW), at(NOW)), Decision::Counted);
+    }
+}
+
+#[test]
+fn failures_further_apart_than_findtime_do_not_add_up() {
+    let mut jail = jail(2);
+    assert_eq!(jail.count(&failure(7, NOW), at(NOW)), Decision::Counted);
+    assert_eq!(jail.count(&failure(7, NOW + 601), at(NOW + 601)), Decision::Counted);
+    assert!(bans(&jail.count(&failure(7, NOW + 1201), at(NOW + 1201))));
+}
+
+#[test]
+fn ignored_hosts_are_never_banned() {
+    let mut jail = jail(1);
+    assert_eq!(jail.count(&failure(10, NOW), at(NOW)), Decision::Ignored);
+    let mut neighbour = failure(0, NOW);
+    neighbour.address = "198.51.100.77".parse().unwrap();
+    assert_eq!(jail.count(&neighbour, at(NOW)), Decision::Ignored);
+    assert!(bans(&jail.count(&failure(11, NOW), at(NOW))));
+}
+
+#[test]
+fn after_a_ban_counting_begins_anew() {
+    let mut jail = jail(2);
+    jail.count(&failure(7, NOW), at(NOW));
+    assert!(bans(&jail.count(&failure(7, NOW), at(NOW))));
+    assert_eq!(jail.count(&failure(7, NOW), at(NOW)), Decision::Counted);
+}
+
+#[test]
+fn old_lines_lead_to_no_ban() {
+    assert_eq!(jail(1).count(&failure(7, NOW - 601), at(NOW)), Decision::Late);
+}
+
+#[test]
+fn a_line_from_the_future_does_not_lengthen_the_ban() {
+    let Decision::Ban(ban) = jail(1).count(&failure(7, NOW + 86_000), at(NOW)) else {
+        panic!("a ban was due");
+    };
+    assert_eq!(ban.until, Expiry::At(at(NOW + 3600)));
+}
+
+#[test]
+fn lines_out_of_order_are_counted_by_their_own_time() {
+    let mut jail = jail(3);
+    assert_eq!(jail.count(&failure(7, NOW), at(NOW)), Decision::Counted);
+    assert_eq!(jail.count(&failure(7, NOW - 500), at(NOW)), Decision::Counted);
+    assert!(bans(&jail.count(&failure(7, NOW - 100), at(NOW))));
+}
+
+#[test]
+fn a_flood_of_hosts_does_not_grow_the_memory_and_the_loudest_is_kept() {
+    let mut jail = jail(3);
+    let loud = failure(7, NOW);
+    jail.count(&loud, at(NOW));
+    for n in 0..(MAX_HOSTS.get() as u32 + 50_000) {
+        let mut other = failure(0, NOW);
+        other.address = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+        jail.count(&other, at(NOW));
+        if n == 50_000 {
+            assert_eq!(jail.count(&loud, at(NOW)), Decision::Counted);
+        }
+    }
+    assert_eq!(jail.hosts.len(), MAX_HOSTS.get());
+    assert!(bans(&jail.count(&loud, at(NOW))));
+}

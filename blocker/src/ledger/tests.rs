@@ -1,0 +1,97 @@
+use super::*;
+use crate::ban::Origin;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn ban(address: &str, jail: u16, until: Expiry) -> Ban {
+    Ban {
+        address: address.parse().unwrap(),
+        jail: JailId(jail),
+        origin: Origin::Jail,
+        since: at(0),
+        until,
+        failures: 2,
+    }
+}
+
+fn until(second: i64) -> Expiry {
+    Expiry::At(at(second))
+}
+
+fn held(address: &str, bans: &[(u16, Expiry)]) -> Change {
+    Change {
+        address: address.parse().unwrap(),
+        bans: bans
+            .iter()
+            .map(|(jail, until)| Enforced {
+                jail: JailId(*jail),
+                until: *until,
+            })
+            .collect(),
+    }
+}
+
+const HOST: &str = "192.0.2.7";
+
+fn ledger() -> Ledger {
+    let networks = ["198.51.100.0/24".parse().unwrap()];
+    Ledger::new(Allowlist::new(networks, ["192.0.2.25".parse().unwrap()]))
+}
+
+#[test]
+fn a_ban_is_in_force_until_its_end() {
+    let mut ledger = ledger();
+    let entry = ledger.enter(ban(HOST, 0, until(60)));
+    assert_eq!(entry, Entry::New(held(HOST, &[(0, until(60))])));
+    assert_eq!(ledger.active(JailId(0)), 1);
+    assert_eq!(ledger.next_end(), Some(at(60)));
+    assert_eq!(ledger.expire(at(59)), (vec![], vec![]));
+    let (over, changes) = ledger.expire(at(60));
+    assert_eq!(over, [ban(HOST, 0, until(60))]);
+    assert_eq!(changes, [held(HOST, &[])]);
+    assert_eq!((ledger.active(JailId(0)), ledger.next_end()), (0, None));
+}
+
+#[test]
+fn the_allowlist_wins_over_every_ban() {
+    let mut ledger = ledger();
+    for allowed in ["198.51.100.9", "192.0.2.25", "127.0.0.1", "::1"] {
+        assert_eq!(
+            ledger.enter(ban(allowed, 0, Expiry::Never)),
+            Entry::Allowed,
+            "{allowed}"
+        );
+    }
+}
+
+#[test]
+fn a_second_ban_extends_and_never_shortens() {
+    let mut ledger = ledger();
+    ledger.enter(ban(HOST, 0, until(60)));
+    assert_eq!(ledger.enter(ban(HOST, 0, until(30))), Entry::Known);
+    let entry = ledger.enter(ban(HOST, 0, until(90)));
+    assert_eq!(entry, Entry::Extended(held(HOST, &[(0, until(90))])));
+    assert_eq!(ledger.expire(at(60)), (vec![], vec![]));
+    assert_eq!(ledger.expire(at(90)).1, [held(HOST, &[])]);
+}
+
+#[test]
+fn each_jails_ban_of_an_address_ends_for_itself() {
+    let mut ledger = ledger();
+    ledger.enter(ban(HOST, 0, until(30)));
+    let entry = ledger.enter(ban(HOST, 1, until(60)));
+    assert_eq!(entry, Entry::New(held(HOST, &[(0, until(30)), (1, until(60))])));
+    assert_eq!(ledger.expire(at(30)).1, [held(HOST, &[(1, until(60))])]);
+    assert_eq!(ledger.expire(at(60)).1, [held(HOST, &[])]);
+}
+
+#[test]
+fn a_ban_for_ever_stays() {
+    let mut ledger = ledger();
+    ledger.enter(ban(HOST, 0, Expiry::Never));
+    assert_eq!(ledger.enter(ban(HOST, 0, until(60))), Entry::Known);
+    assert_eq!(ledger.expire(Timestamp::MAX), (vec![], vec![]));
+    assert_eq!(ledger.active(JailId(0)), 1);
+}

@@ -1,0 +1,138 @@
+//! What is wrong with a configuration, where, and what to do about it.
+//!
+//! Every reader of configuration collects problems instead of stopping at the first, so that one run shows them all.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, from 1; 0 where the whole file is meant.
+    pub line: usize,
+}
+
+impl Place {
+    /// The whole file.
+    #[must_use]
+    pub fn file(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 0,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        match self.line {
+            0 => Ok(()),
+            line => write!(f, ":{line}"),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, with the offending text.
+    pub what: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)?;
+        match self.hint.as_str() {
+            "" => Ok(()),
+            hint => write!(f, "; {hint}"),
+        }
+    }
+}
+
+/// Everything that is wrong, in the order in which it was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// Takes note of one.
+    pub fn add(&mut self, place: &Place, what: impl Into<String>, hint: impl Into<String>) {
+        self.0.push(Problem {
+            place: place.clone(),
+            what: what.into(),
+            hint: hint.into(),
+        });
+    }
+
+    /// What a reader made, after taking note of its problems where it failed.
+    pub fn absorb<T>(&mut self, result: Result<T, Self>) -> Option<T> {
+        result.map_err(|problems| self.0.extend(problems.0)).ok()
+    }
+
+    /// `value`, unless something is wrong.
+    ///
+    /// # Errors
+    ///
+    /// The problems, when there are any.
+    pub fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, problem) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The one of `known` that somebody who typed `word` probably meant, as a hint.
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised_and_nonsense_is_not() {
+        let known = ["bantime", "findtime", "maxretry"];
+        assert_eq!(did_you_mean("bantme", known), "did you mean `bantime`?");
+        assert_eq!(did_you_mean("xyzzy", known), "");
+    }
+
+    #[test]
+    fn a_problem_names_file_and_line() {
+        let place = Place {
+            file: "/etc/blocker/jail.conf".into(),
+            line: 3,
+        };
+        let mut problems = Problems::default();
+        problems.add(&place, "unknown key `bantme`", "did you mean `bantime`?");
+        assert_eq!(
+            problems.to_string(),
+            "/etc/blocker/jail.conf:3: unknown key `bantme`; did you mean `bantime`?"
+        );
+    }
+}

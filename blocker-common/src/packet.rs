@@ -44,6 +44,17 @@ pub enum Family {
     Ipv6 = 1,
 }
 
+impl Family {
+    /// The family's name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
+}
+
 /// A source address.
 ///
 /// No enum with a payload of its own for each version: the verifier rejects a program that copies the bytes which the shorter

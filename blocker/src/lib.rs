@@ -2,10 +2,15 @@
 //!
 //! A line runs one way through the stages, each a module: source, filter, jail, ledger, [`firewall`].
 
+pub mod agent;
+pub mod api;
 pub mod ban;
+pub mod cli;
 pub mod config;
 pub mod filter;
 pub mod firewall;
 pub mod jail;
 pub mod ledger;
+pub mod machine;
 pub mod problem;
+pub mod source;

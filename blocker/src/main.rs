@@ -1,2 +1,7 @@
-//! b
-fn main() {}
+//! The `blocker` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    blocker::cli::main()
+}

@@ -74,6 +74,10 @@ fn jail(tree: &Tree, section: &JailSection, problems: &mut Problems) -> Option<J
         name: section.name.clone(),
         filter: filter?,
         logs,
+        logs_place: section
+            .get("logpath")
+            .map_or(&section.place, |setting| &setting.place)
+            .clone(),
         rules,
         scope: scope?,
     })

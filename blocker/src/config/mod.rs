@@ -55,6 +55,8 @@ pub struct JailSettings {
     pub filter: Filter,
     /// Its log files; at least one.
     pub logs: Vec<PathBuf>,
+    /// Where the configuration names them.
+    pub logs_place: Place,
     /// When it bans.
     pub rules: Rules,
     /// What its bans cover.

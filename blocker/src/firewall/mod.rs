@@ -4,10 +4,13 @@
 //! dropped. [`Xdp`](xdp::Xdp) and [`Nftables`](nftables::Nftables) are its two implementations; [`open`] picks one. Why an
 //! address is banned, and whether it should be, may not enter.
 
+mod choice;
 pub mod nftables;
 pub mod xdp;
 
 use std::fmt;
+
+pub use self::choice::{Wanted, open};
 
 use blocker_common::packet::Family;
 use jiff::Timestamp;

@@ -37,6 +37,8 @@ pub struct Ledger {
     allowlist: Allowlist,
     /// At most one ban a jail for each address.
     bans: HashMap<IpAddr, Vec<Ban>>,
+    /// How many of them each jail has made.
+    active: HashMap<JailId, usize>,
     count: usize,
     /// When which ban ends, soonest first. An extended ban leaves its former end behind, which then finds nothing to do.
     ends: BinaryHeap<Reverse<(Timestamp, IpAddr)>>,
@@ -49,6 +51,7 @@ impl Ledger {
         Self {
             allowlist,
             bans: HashMap::new(),
+            active: HashMap::new(),
             count: 0,
             ends: BinaryHeap::new(),
         }
@@ -76,8 +79,9 @@ impl Ledger {
                 return Entry::Full;
             }
             None => {
-                bans.push(ban);
+                *self.active.entry(ban.jail).or_default() += 1;
                 self.count += 1;
+                bans.push(ban);
                 false
             }
         };
@@ -108,7 +112,10 @@ impl Ledger {
             if over.len() == before {
                 continue;
             }
-            self.count -= over.len() - before;
+            for ban in &over[before..] {
+                self.count -= 1;
+                *self.active.entry(ban.jail).or_default() -= 1;
+            }
             if bans.is_empty() {
                 self.bans.remove(&address);
             }
@@ -126,7 +133,7 @@ impl Ledger {
     /// How many bans of this jail are in force.
     #[must_use]
     pub fn active(&self, jail: JailId) -> usize {
-        self.bans.values().flatten().filter(|ban| ban.jail == jail).count()
+        self.active.get(&jail).copied().unwrap_or(0)
     }
 
     /// What the kernel is to hold for the address.

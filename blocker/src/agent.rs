@@ -1,0 +1,213 @@
+//! The agent: starts the stages, joins them, stops them in order.
+//!
+//! The only room that knows all others. Lines are read, dated and filtered on one thread a log; failures go through one bounded
+//! channel to the thread that counts, decides and enforces; what the two have to do with each other is only this file's business.
+//! If a thread ends unasked, the agent ends with an error, for its supervisor to start it again.
+
+mod judge;
+mod reader;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::sync::{mpsc, oneshot};
+
+use self::judge::Judge;
+use self::reader::Reader;
+use crate::api::http;
+use crate::api::metrics::{Metrics, SharedFirewall};
+use crate::ban::JailId;
+use crate::config::{JailSettings, Settings};
+use crate::filter::Filter;
+use crate::firewall::{self, JailScope, Wanted};
+use crate::jail::Jail;
+use crate::ledger::{Allowlist, Ledger, own_addresses};
+use crate::machine;
+use crate::source::watch::Stop;
+
+/// Batches of failures that may wait to be judged; then readers wait.
+const BATCHES: usize = 64;
+
+/// Runs the agent until `stop` is done, or something fails.
+///
+/// # Errors
+///
+/// When the machine lacks something, the firewall cannot be had, the metrics address is taken, or a stage fails. Nothing is
+/// left in the kernel, then or otherwise.
+pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Result<()> {
+    let problems = machine::problems(settings.firewall, &settings.interfaces, &settings.jails);
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
+    if settings.interfaces.is_empty() {
+        settings.interfaces = machine::default_interfaces();
+    }
+    let listener = match settings.metrics {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
+    let allowlist = Allowlist::new(
+        settings.allow,
+        own_addresses().context("cannot list the machine's own addresses, which must never be banned")?,
+    );
+    let scopes: Vec<JailScope> = settings.jails.iter().map(scope).collect();
+    let opened = firewall::open(Wanted {
+        choice: settings.firewall,
+        interfaces: &settings.interfaces,
+        max_bans: settings.max_bans,
+        jails: &scopes,
+    })?;
+    let (kind, place) = (opened.kind(), opened.place());
+    let firewall: SharedFirewall = Arc::new(Mutex::new(Some(opened)));
+    let names: Vec<String> = scopes.into_iter().map(|scope| scope.name).collect();
+    let metrics = Arc::new(Metrics::new(&names, Arc::clone(&firewall)));
+
+    let result = Stages::start(settings.jails, Ledger::new(allowlist), &firewall, &metrics).map(|stages| {
+        tracing::info!(firewall = %kind, place, jails = names.join(","), configuration = settings.source, "ready");
+        stages
+    });
+    let result = match result {
+        Ok(stages) => stages.run(listener, &metrics, stop).await,
+        Err(error) => Err(error),
+    };
+    // Last, so that hosts are kept out until nobody is left to decide.
+    drop(firewall.lock().unwrap_or_else(PoisonError::into_inner).take());
+    tracing::info!(firewall = %kind, "stopped; nothing is enforced any more");
+    result
+}
+
+fn scope(jail: &JailSettings) -> JailScope {
+    JailScope {
+        name: jail.name.clone(),
+        scope: jail.scope.clone(),
+    }
+}
+
+/// The running threads.
+struct Stages {
+    stop: Stop,
+    readers: Vec<JoinHandle<()>>,
+    judge: JoinHandle<()>,
+    /// Tells the name of a thread that has ended.
+    ended: mpsc::UnboundedReceiver<String>,
+}
+
+impl Stages {
+    fn start(
+        jails: Vec<JailSettings>,
+        ledger: Ledger,
+        firewall: &SharedFirewall,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self> {
+        let stop = Stop::new().context("cannot make a stop signal")?;
+        let (failures, judged) = sync_channel(BATCHES);
+        let (ended, told) = mpsc::unbounded_channel();
+        let (logs, jails) = by_log(jails);
+
+        let readers = logs.into_iter().map(|(log, filters)| {
+            let name = log.display().to_string();
+            let lines = metrics.lines(&name);
+            Ok((name, Reader::new(&log, filters, failures.clone(), lines, stop.clone())?))
+        });
+        let readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
+        let judge = Judge {
+            jails,
+            ledger,
+            firewall: Arc::clone(firewall),
+            metrics: Arc::clone(metrics),
+            refused: BTreeSet::new(),
+        };
+        Ok(Self {
+            stop,
+            judge: spawn("judge".to_owned(), &ended, move || judge.run(&judged))?,
+            readers: readers
+                .into_iter()
+                .map(|(name, reader)| spawn(name, &ended, move || reader.run()))
+                .collect::<Result<_>>()?,
+            ended: told,
+        })
+    }
+
+    /// Serves metrics until `stop` is done or a thread ends; then stops the threads in the order of the lines' way.
+    async fn run(
+        mut self,
+        listener: Option<tokio::net::TcpListener>,
+        metrics: &Arc<Metrics>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<()> {
+        let (stop_serving, serving_stopped) = oneshot::channel::<()>();
+        let server = listener.map(|listener| {
+            let stopped = async move {
+                // An error means that the sender is gone, which says the same.
+                let _ = serving_stopped.await;
+            };
+            tokio::spawn(http::serve(listener, Arc::clone(metrics), stopped))
+        });
+        let result = tokio::select! {
+            () = stop => Ok(()),
+            ended = self.ended.recv() => Err(anyhow::anyhow!(
+                "the thread `{}` ended unexpectedly; its last words are above",
+                ended.unwrap_or_default()
+            )),
+        };
+        self.stop.stop();
+        for reader in self.readers {
+            // A panic was reported by the thread itself, and through `ended`.
+            let _ = reader.join();
+        }
+        let _ = self.judge.join();
+        drop(stop_serving);
+        if let Some(server) = server {
+            // A client that keeps its connection open must not keep the agent from stopping.
+            server.abort();
+        }
+        result
+    }
+}
+
+type Filters = Vec<(JailId, Arc<Filter>)>;
+
+/// Turns jails with logs into logs with jails, so that each log is read once.
+fn by_log(jails: Vec<JailSettings>) -> (BTreeMap<PathBuf, Filters>, Vec<(String, Jail)>) {
+    let mut logs: BTreeMap<PathBuf, Filters> = BTreeMap::new();
+    let mut counting = Vec::with_capacity(jails.len());
+    for (id, jail) in (0..).map(JailId).zip(jails) {
+        let filter = Arc::new(jail.filter);
+        for log in jail.logs {
+            logs.entry(log).or_default().push((id, Arc::clone(&filter)));
+        }
+        counting.push((jail.name, Jail::new(jail.rules)));
+    }
+    (logs, counting)
+}
+
+/// Starts a thread that tells when it ends, even by a panic.
+fn spawn(
+    name: String,
+    ended: &mpsc::UnboundedSender<String>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    struct Tell(mpsc::UnboundedSender<String>, String);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            // Nobody listens any more once the agent stops.
+            let _ = self.0.send(std::mem::take(&mut self.1));
+        }
+    }
+    let tell = Tell(ended.clone(), name.clone());
+    // Linux shows 15 bytes of a thread's name.
+    let short: String = name.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
+    let work = move || {
+        let _tell = tell;
+        work();
+    };
+    thread::Builder::new()
+        .name(short)
+        .spawn(work)
+        .with_context(|| format!("cannot start the thread `{name}`"))
+}

@@ -1,0 +1,170 @@
+//! From failures to bans in the kernel: jail, ledger and firewall, in this order, on one thread.
+//!
+//! One thread, because the order matters: a ban is in the ledger before it is in the kernel, and is reported when the kernel has
+//! it. What the kernel refuses stays in the ledger and is tried again.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::metrics::{Metrics, SharedFirewall};
+use crate::ban::{Ban, Change, Failure, JailId};
+use crate::firewall::Rejected;
+use crate::jail::{Decision, Jail};
+use crate::ledger::{Entry, Ledger};
+
+/// How often what the kernel refused is tried again, and the longest wait for a ban's end.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Decides who is banned.
+pub(super) struct Judge {
+    pub(super) jails: Vec<(String, Jail)>,
+    pub(super) ledger: Ledger,
+    pub(super) firewall: SharedFirewall,
+    pub(super) metrics: Arc<Metrics>,
+    /// Addresses for which the kernel does not hold what the ledger says.
+    pub(super) refused: BTreeSet<IpAddr>,
+}
+
+impl Judge {
+    /// Works until every sender of failures is gone.
+    pub(super) fn run(mut self, failures: &Receiver<Vec<Failure>>) {
+        loop {
+            match failures.recv_timeout(self.wait(Timestamp::now())) {
+                Ok(batch) => self.judge(&batch, Timestamp::now()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.tick(Timestamp::now());
+        }
+    }
+
+    /// How long nothing has to be done if no failure comes.
+    fn wait(&self, now: Timestamp) -> Duration {
+        let next = self.ledger.next_end().map_or(TICK, |end| {
+            Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO)
+        });
+        next.min(TICK)
+    }
+
+    fn judge(&mut self, failures: &[Failure], now: Timestamp) {
+        let mut bans = Vec::new();
+        for failure in failures {
+            if let Some(metrics) = self.metrics.jail(failure.jail) {
+                metrics.failures.inc();
+            }
+            let Some((_, jail)) = self.jails.get_mut(usize::from(failure.jail.0)) else {
+                continue;
+            };
+            if let Decision::Ban(ban) = jail.count(failure, now) {
+                bans.push(ban);
+            }
+        }
+        let entered: Vec<(Ban, Change)> = bans.into_iter().filter_map(|ban| self.enter(ban)).collect();
+        let changes: Vec<Change> = entered.iter().map(|(_, change)| change.clone()).collect();
+        let rejected = self.apply(&changes, now);
+        for (n, (ban, _)) in entered.iter().enumerate() {
+            match rejected.iter().find(|rejected| rejected.change == n) {
+                None => self.report("banned", ban),
+                Some(Rejected { error, .. }) => tracing::error!(
+                    jail = %self.name(ban.jail),
+                    address = %ban.address,
+                    until = %ban.until,
+                    error = format!("{error:#}"),
+                    "a ban is not enforced; trying again every second"
+                ),
+            }
+        }
+    }
+
+    /// Enters a ban into the ledger; `None` where that changes nothing in the kernel.
+    fn enter(&mut self, ban: Ban) -> Option<(Ban, Change)> {
+        let metrics = self.metrics.jail(ban.jail);
+        match self.ledger.enter(ban.clone()) {
+            Entry::New(change) => {
+                if let Some(metrics) = metrics {
+                    metrics.bans.inc();
+                    metrics.active.inc();
+                }
+                Some((ban, change))
+            }
+            Entry::Extended(change) => Some((ban, change)),
+            Entry::Known => None,
+            Entry::Allowed => {
+                if let Some(metrics) = metrics {
+                    metrics.vetoes.inc();
+                }
+                tracing::info!(jail = %self.name(ban.jail), address = %ban.address, "not banned: the allowlist covers the address");
+                None
+            }
+            Entry::Full => {
+                tracing::error!(jail = %self.name(ban.jail), address = %ban.address, "not banned: the ledger is full");
+                None
+            }
+        }
+    }
+
+    /// Ends the bans that are over, and tries again what the kernel refused.
+    fn tick(&mut self, now: Timestamp) {
+        let (over, mut changes) = self.ledger.expire(now);
+        for ban in &over {
+            if let Some(metrics) = self.metrics.jail(ban.jail) {
+                metrics.active.dec();
+            }
+        }
+        changes.extend(self.refused.iter().map(|address| self.ledger.change(*address)));
+        if changes.is_empty() {
+            return;
+        }
+        let before = self.refused.len();
+        self.apply(&changes, now);
+        // The kernel has ended these bans by itself at the same moment, whatever it says now.
+        for ban in &over {
+            self.report("unbanned", ban);
+        }
+        if before > 0 && self.refused.is_empty() {
+            tracing::info!(changes = before, "the kernel has taken what it had refused");
+        }
+    }
+
+    fn apply(&mut self, changes: &[Change], now: Timestamp) -> Vec<Rejected> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let mut firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(firewall) = firewall.as_deref_mut() else {
+            return Vec::new();
+        };
+        let rejected = firewall.apply(changes, now);
+        for change in changes {
+            self.refused.remove(&change.address);
+        }
+        for Rejected { change, .. } in &rejected {
+            self.metrics.refused.inc();
+            self.refused.insert(changes[*change].address);
+        }
+        rejected
+    }
+
+    /// One line a ban, one an unban.
+    fn report(&self, event: &str, ban: &Ban) {
+        let firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+        let firewall = firewall.as_deref().map_or("none", |firewall| firewall.kind().name());
+        tracing::info!(
+            jail = %self.name(ban.jail),
+            address = %ban.address,
+            until = %ban.until,
+            failures = ban.failures,
+            firewall,
+            "{event}"
+        );
+    }
+
+    fn name(&self, jail: JailId) -> &str {
+        self.jails.get(usize::from(jail.0)).map_or("?", |(name, _)| name)
+    }
+}

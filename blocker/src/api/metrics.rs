@@ -1,0 +1,233 @@
+//! Prometheus metrics: what was counted, and what the kernel counts, read when it is asked for.
+//!
+//! No label ever holds an address: their number must not be an attacker's to choose.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::ban::{JailId, Origin};
+use crate::firewall::Firewall;
+
+/// The firewall as several threads reach it; empty once the agent has taken it down.
+pub type SharedFirewall = Arc<Mutex<Option<Box<dyn Firewall>>>>;
+
+/// Everything that is counted.
+pub struct Metrics {
+    registry: Registry,
+    jails: Vec<JailMetrics>,
+    lines: Family<LineLabels, Counter>,
+    /// Changes that the kernel refused.
+    pub refused: Counter,
+}
+
+/// A jail's counters.
+#[derive(Clone, Debug)]
+pub struct JailMetrics {
+    /// Failures that its filter found.
+    pub failures: Counter,
+    /// Bans that it made.
+    pub bans: Counter,
+    /// Its bans in force.
+    pub active: Gauge,
+    /// Its bans that the allowlist did not let happen.
+    pub vetoes: Counter,
+}
+
+/// A source's counters: every line is in exactly one of the first four.
+#[derive(Clone, Debug)]
+pub struct LineMetrics {
+    /// Lines in which at least one filter found a failure.
+    pub matched: Counter,
+    /// Lines in which a filter found a failure that an ignoreregex took back.
+    pub ignored: Counter,
+    /// Lines in which no filter found anything.
+    pub missed: Counter,
+    /// Lines without a date that can be read; no filter sees them.
+    pub undated: Counter,
+    /// Lines longer than what is read of a line; they are counted above too.
+    pub cut: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JailLabels {
+    jail: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OriginLabels {
+    jail: String,
+    origin: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LineLabels {
+    source: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabels {
+    jail: String,
+    family: &'static str,
+    firewall: &'static str,
+}
+
+impl Metrics {
+    /// Metrics for the jails of these names, in the order of their identities.
+    #[must_use]
+    pub fn new(jails: &[String], firewall: SharedFirewall) -> Self {
+        let mut registry = Registry::with_prefix("blocker");
+        registry.register(
+            "build",
+            "The running blocker",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        let lines = counters(&mut registry, "log_lines", "Log lines read, by what came of them");
+        let failures = counters(&mut registry, "failures", "Failures that filters found");
+        let bans = counters(&mut registry, "bans", "Bans made");
+        let active: Family<JailLabels, Gauge> = Family::default();
+        registry.register("bans_active", "Bans in force", active.clone());
+        let vetoes = counters(
+            &mut registry,
+            "allowlist_vetoes",
+            "Bans that the allowlist did not let happen",
+        );
+        let refused = Counter::default();
+        registry.register("enforcement_errors", "Changes that the kernel refused", refused.clone());
+
+        let origin = Origin::Jail.name();
+        let jail_metrics = |name: &String| {
+            let jail = JailLabels { jail: name.clone() };
+            let from_jail = OriginLabels {
+                jail: name.clone(),
+                origin,
+            };
+            JailMetrics {
+                failures: failures.get_or_create(&jail).clone(),
+                bans: bans.get_or_create(&from_jail).clone(),
+                active: active.get_or_create(&jail).clone(),
+                vetoes: vetoes.get_or_create(&from_jail).clone(),
+            }
+        };
+        let jail_metrics = jails.iter().map(jail_metrics).collect();
+        registry.register_collector(Box::new(KernelCounters {
+            firewall,
+            jails: jails.to_vec(),
+        }));
+        Self {
+            registry,
+            jails: jail_metrics,
+            lines,
+            refused,
+        }
+    }
+
+    /// The counters of one jail.
+    #[must_use]
+    pub fn jail(&self, jail: JailId) -> Option<&JailMetrics> {
+        self.jails.get(usize::from(jail.0))
+    }
+
+    /// The counters of the source of this name.
+    #[must_use]
+    pub fn lines(&self, source: &str) -> LineMetrics {
+        let counter = |result| {
+            let labels = LineLabels {
+                source: source.to_owned(),
+                result,
+            };
+            self.lines.get_or_create(&labels).clone()
+        };
+        LineMetrics {
+            matched: counter("matched"),
+            ignored: counter("ignored"),
+            missed: counter("missed"),
+            undated: counter("undated"),
+            cut: counter("cut"),
+        }
+    }
+
+    /// All metrics as OpenMetrics text; the kernel's counters are read now.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel's counters cannot be read.
+    pub fn encode(&self) -> Result<String> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+/// Registers counters that labels tell apart.
+fn counters<S>(registry: &mut Registry, name: &str, help: &str) -> Family<S, Counter>
+where
+    S: EncodeLabelSet + Clone + fmt::Debug + Hash + Eq + Send + Sync + 'static,
+{
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+/// What the firewall counts.
+struct KernelCounters {
+    firewall: SharedFirewall,
+    jails: Vec<String>,
+}
+
+impl fmt::Debug for KernelCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KernelCounters")
+            .field("jails", &self.jails)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Collector for KernelCounters {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(firewall) = firewall.as_deref() else {
+            return Ok(());
+        };
+        let kind = firewall.kind().name();
+        let drops = firewall.drops().map_err(|error| {
+            tracing::error!(error = format!("{error:#}"), "the firewall's counters cannot be read");
+            fmt::Error
+        })?;
+        for (name, help, bytes) in [
+            (
+                "blocker_dropped_packets",
+                "Packets of banned hosts that were dropped",
+                false,
+            ),
+            ("blocker_dropped_bytes", "Bytes of those packets", true),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for drop in &drops {
+                let labels = DropLabels {
+                    jail: self.jails.get(usize::from(drop.jail.0)).cloned().unwrap_or_default(),
+                    family: drop.family.name(),
+                    firewall: kind,
+                };
+                let count = if bytes { drop.bytes } else { drop.packets };
+                metric
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, u64, u64>(&count, None)?;
+            }
+        }
+        let labels = [("mode", firewall.place()), ("firewall", kind.to_owned())];
+        let mut info = encoder.encode_descriptor("blocker_firewall", "What enforces bans", None, MetricType::Info)?;
+        info.encode_info(&labels)
+    }
+}

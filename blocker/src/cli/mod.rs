@@ -1,0 +1,113 @@
+//! The command line: one file a subcommand, and no logic of its own.
+
+mod check;
+mod run;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{FirewallChoice, Folder, Settings};
+use crate::problem::Problems;
+
+/// Drops abusive mail hosts in the kernel, on the mail ports only and for a limited time.
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent: read logs, ban abusive hosts, until it is told to stop
+    Run(Options),
+    /// Check the configuration and the machine; changes nothing
+    Check(Options),
+}
+
+/// What both commands take.
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// Folder laid out like /etc/fail2ban [default: /etc/blocker, or the compiled-in jails if it has none]
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// Interface for XDP; may be given several times [default: those with a default route]
+    #[arg(long = "interface", value_name = "NAME")]
+    interfaces: Vec<String>,
+    /// What enforces bans [default: as in blocker.toml, else auto]
+    #[arg(long, value_enum)]
+    firewall: Option<FirewallChoice>,
+    /// Where Prometheus metrics are served, or `off` [default: as in blocker.toml, else 127.0.0.1:9919]
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
+}
+
+impl Options {
+    /// The checked configuration, with what was typed over it.
+    fn settings(self) -> anyhow::Result<Settings> {
+        let folder = self.config.as_deref().map_or(Folder::Default, Folder::Given);
+        let mut settings = crate::config::load(folder)?;
+        if let Some(firewall) = self.firewall {
+            settings.firewall = firewall;
+        }
+        if !self.interfaces.is_empty() {
+            settings.interfaces = self.interfaces;
+        }
+        match self.metrics.as_deref() {
+            None => {}
+            Some("off") => settings.metrics = None,
+            Some(address) => {
+                let parsed = address.parse().map_err(|_| {
+                    anyhow::anyhow!("--metrics {address}: no address with a port; write 127.0.0.1:9919 or off")
+                })?;
+                settings.metrics = Some(parsed);
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// Runs the command that was typed.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let result = match cli.command {
+        Command::Run(options) => run::run(options),
+        Command::Check(options) => check::check(options),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            explain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line an event, for `journalctl` and for log pipelines. `BLOCKER_LOG` chooses what is said, as in `BLOCKER_LOG=debug`.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("BLOCKER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(colour)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Problems one a line, other errors with their causes.
+fn explain(error: &anyhow::Error) {
+    let text = match error.downcast_ref::<Problems>() {
+        Some(problems) => problems.to_string(),
+        None => format!("{error:#}"),
+    };
+    for line in text.lines() {
+        eprintln!("blocker: {line}");
+    }
+}

@@ -1,0 +1,203 @@
+//! What the kernel has confirmed to hold, address by address.
+//!
+//! The kernel is asked to take out only what is in here, and when somebody else has removed the table, it is filled
+//! again from here. Ends are kept in the monotonic time by which the kernel counts its timeouts, so that a leap of the
+//! wall clock does not part the two.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::plan::{Edit, Span};
+use crate::ban::{Change, Enforced, Expiry, JailId};
+
+/// How long an element is remembered beyond its end: the kernel counts from when it got the element, not from when it
+/// was planned.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// So few addresses are not worth sweeping.
+const FEW: usize = 1024;
+
+/// One element of one jail's set.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    jail: JailId,
+    /// When the kernel lets it go by itself, if ever.
+    end: Option<Instant>,
+}
+
+/// The kernel's sets as the kernel has confirmed them.
+#[derive(Debug)]
+pub struct Record {
+    held: HashMap<IpAddr, Vec<Held>>,
+    /// The number of addresses from which on sweeping is worth its while.
+    sweep_from: usize,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            held: HashMap::new(),
+            sweep_from: FEW,
+        }
+    }
+}
+
+impl Record {
+    /// The jails in whose sets the address is, as far as it has not expired.
+    pub fn jails(&self, address: IpAddr) -> impl Iterator<Item = JailId> {
+        self.held.get(&address).into_iter().flatten().map(|held| held.jail)
+    }
+
+    /// Notes edits that the kernel has confirmed.
+    pub fn note(&mut self, address: IpAddr, edits: &[Edit], at: Instant) {
+        let held = self.held.entry(address).or_default();
+        for edit in edits {
+            held.retain(|held| held.jail != edit.jail);
+            match edit.span {
+                Span::Over => {}
+                Span::For(left) => held.push(Held {
+                    jail: edit.jail,
+                    end: at.checked_add(left),
+                }),
+                Span::Forever => held.push(Held {
+                    jail: edit.jail,
+                    end: None,
+                }),
+            }
+        }
+        if held.is_empty() {
+            self.held.remove(&address);
+        }
+    }
+
+    /// Forgets what the kernel has let go by itself. Does so only once the record has doubled, so that the cost of a
+    /// change stays constant.
+    pub fn sweep(&mut self, at: Instant) {
+        if self.held.len() < self.sweep_from {
+            return;
+        }
+        self.held.retain(|_, held| {
+            held.retain(|held| held.end.is_none_or(|end| end + GRACE > at));
+            !held.is_empty()
+        });
+        self.sweep_from = (self.held.len() * 2).max(FEW);
+    }
+
+    /// The changes that make an empty table hold all this, with each end reckoned from `now`, the wall clock's time
+    /// `at`.
+    pub fn changes(&self, at: Instant, now: Timestamp) -> Vec<Change> {
+        let until = |held: &Held| match held.end {
+            None => Expiry::Never,
+            // A sum beyond the calendar has no end.
+            Some(end) => now
+                .checked_add(end.saturating_duration_since(at))
+                .map_or(Expiry::Never, Expiry::At),
+        };
+        self.held
+            .iter()
+            .map(|(&address, held)| Change {
+                address,
+                bans: held
+                    .iter()
+                    .map(|held| Enforced {
+                        jail: held.jail,
+                        until: until(held),
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+    fn edit(jail: u16, span: Span) -> Edit {
+        Edit {
+            jail: JailId(jail),
+            span,
+        }
+    }
+
+    fn jails(record: &Record) -> Vec<u16> {
+        record.jails(ADDRESS).map(|jail| jail.0).collect()
+    }
+
+    #[test]
+    fn what_is_lifted_is_forgotten() {
+        let mut record = Record::default();
+        let at = Instant::now();
+        record.note(
+            ADDRESS,
+            &[edit(0, Span::Forever), edit(1, Span::For(Duration::from_secs(9)))],
+            at,
+        );
+        assert_eq!(jails(&record), [0, 1]);
+        record.note(ADDRESS, &[edit(0, Span::Over)], at);
+        assert_eq!(jails(&record), [1]);
+        record.note(ADDRESS, &[edit(1, Span::Over)], at);
+        assert!(record.held.is_empty());
+    }
+
+    #[test]
+    fn sweeping_forgets_what_has_expired_and_nothing_else() {
+        let mut record = Record {
+            sweep_from: 0,
+            ..Record::default()
+        };
+        let at = Instant::now();
+        record.note(
+            ADDRESS,
+            &[edit(0, Span::For(Duration::from_secs(9))), edit(1, Span::Forever)],
+            at,
+        );
+        record.sweep(at + Duration::from_secs(9));
+        assert_eq!(jails(&record), [0, 1], "the kernel may count from a moment later");
+        record.sweep_from = 0;
+        record.sweep(at + Duration::from_secs(9) + GRACE);
+        assert_eq!(jails(&record), [1]);
+    }
+
+    #[test]
+    fn a_record_that_has_not_doubled_is_not_swept() {
+        let mut record = Record::default();
+        let at = Instant::now();
+        record.note(ADDRESS, &[edit(0, Span::For(Duration::from_secs(9)))], at);
+        record.sweep(at + Duration::from_secs(3600));
+        assert_eq!(jails(&record), [0]);
+    }
+
+    #[test]
+    fn changes_carry_the_time_that_is_left() {
+        let mut record = Record::default();
+        let (at, now) = (Instant::now(), Timestamp::from_second(1_700_000_000).unwrap());
+        record.note(
+            ADDRESS,
+            &[edit(0, Span::For(Duration::from_secs(9))), edit(1, Span::Forever)],
+            at,
+        );
+        let changes = record.changes(at + Duration::from_secs(4), now);
+        let until = Expiry::At(now.checked_add(Duration::from_secs(5)).unwrap());
+        assert_eq!(
+            changes,
+            [Change {
+                address: ADDRESS,
+                bans: vec![
+                    Enforced { jail: JailId(0), until },
+                    Enforced {
+                        jail: JailId(1),
+                        until: Expiry::Never
+                    },
+                ],
+            }]
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! What nftnl's safe interface has no word for, through libnftnl's own: sets whose elements expire, element timeouts,
+//! named counters. All unsafe code of this firewall is in here.
+#![expect(
+    unsafe_code,
+    reason = "libnftnl is a C library, and the safe wrapper covers only a part of it"
+)]
+
+use std::alloc::{Layout, handle_alloc_error};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_void};
+use std::net::IpAddr;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use nftnl::expr::Expression;
+use nftnl::set::Set;
+use nftnl::{MsgType, NlMsg, Rule, nft_nlmsg_maxsize};
+use nftnl_sys::libc::{self, nlmsghdr};
+
+use super::names::TABLE;
+
+const ACK: u16 = libc::NLM_F_ACK as u16;
+const CREATE: u16 = libc::NLM_F_CREATE as u16;
+const INET: u16 = libc::NFPROTO_INET as u16;
+/// The kernel's `NFT_OBJECT_COUNTER`.
+const COUNTER: u32 = 1;
+
+/// A message that tells its number once it is written, and asks for an acknowledgement only if it is to.
+pub struct Numbered<'a, M> {
+    /// The message.
+    pub message: &'a M,
+    /// Whether the kernel is to acknowledge it.
+    pub acknowledged: bool,
+    /// Where the number goes.
+    pub number: &'a Cell<u32>,
+}
+
+// SAFETY: it writes what the message within writes, and no more.
+unsafe impl<M: NlMsg> NlMsg for Numbered<'_, M> {
+    unsafe fn write(&self, buf: *mut c_void, seq: u32, msg_type: MsgType) {
+        // SAFETY: the caller answers for the buffer.
+        unsafe { self.message.write(buf, seq, msg_type) };
+        self.number.set(seq);
+        if !self.acknowledged {
+            // SAFETY: a message starts with this header, and libnftnl has just written it there as this type.
+            unsafe { (*buf.cast::<nlmsghdr>()).nlmsg_flags &= !ACK };
+        }
+    }
+}
+
+/// Makes it a set whose elements may carry a timeout.
+pub fn let_elements_expire<K>(set: &mut Set<'_, K>) {
+    // SAFETY: the set is alive and not shared.
+    unsafe {
+        nftnl_sys::nftnl_set_set_u32(
+            set.as_ptr().as_ptr(),
+            nftnl_sys::NFTNL_SET_FLAGS as u16,
+            libc::NFT_SET_TIMEOUT as u32,
+        );
+    }
+}
+
+/// An address in a set. Adding one that is there already is no error; removing one that is not there is.
+pub struct Element<'a> {
+    /// The set's name.
+    pub set: &'a CStr,
+    /// The address.
+    pub address: IpAddr,
+    /// When the kernel takes it out, if ever.
+    pub timeout: Option<Duration>,
+}
+
+// SAFETY: the message holds one element and two names, far less than the largest message.
+unsafe impl NlMsg for Element<'_> {
+    unsafe fn write(&self, buf: *mut c_void, seq: u32, msg_type: MsgType) {
+        let (kind, flags) = match msg_type {
+            MsgType::Add => (libc::NFT_MSG_NEWSETELEM, ACK | CREATE),
+            MsgType::Del => (libc::NFT_MSG_DELSETELEM, ACK),
+        };
+        let (v4, v6);
+        let key: &[u8] = match self.address {
+            IpAddr::V4(address) => {
+                v4 = address.octets();
+                &v4
+            }
+            IpAddr::V6(address) => {
+                v6 = address.octets();
+                &v6
+            }
+        };
+        // SAFETY: the caller answers for the buffer. The set is freed here and takes its element along; both copy what
+        // they are given.
+        unsafe {
+            let set = allocated(nftnl_sys::nftnl_set_alloc());
+            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_TABLE as u16, TABLE.as_ptr());
+            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_NAME as u16, self.set.as_ptr());
+            let element = allocated(nftnl_sys::nftnl_set_elem_alloc());
+            let attribute = nftnl_sys::NFTNL_SET_ELEM_KEY as u16;
+            nftnl_sys::nftnl_set_elem_set(element, attribute, key.as_ptr().cast(), key.len() as u32);
+            if let Some(timeout) = self.timeout {
+                let attribute = nftnl_sys::NFTNL_SET_ELEM_TIMEOUT as u16;
+                nftnl_sys::nftnl_set_elem_set_u64(element, attribute, timeout.as_millis() as u64);
+            }
+            nftnl_sys::nftnl_set_elem_add(set, element);
+            let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind as u16, INET, flags, seq);
+            nftnl_sys::nftnl_set_elems_nlmsg_build_payload(header, set);
+            nftnl_sys::nftnl_set_free(set);
+        }
+    }
+}
+
+/// A counter with a name, which several rules may share.
+pub struct Counter<'a> {
+    /// The name.
+    pub name: &'a CStr,
+}
+
+/// A counter's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, from the IP header on.
+    pub bytes: u64,
+}
+
+impl Counter<'_> {
+    /// The message that asks the kernel for the counter's values.
+    pub fn request(&self) -> Vec<u8> {
+        // In words of four bytes: a netlink message is aligned so.
+        let mut words = vec![0u32; (nft_nlmsg_maxsize() as usize).div_ceil(4)];
+        // SAFETY: the buffer has room for the largest message.
+        let length = unsafe { self.build(words.as_mut_ptr().cast(), libc::NFT_MSG_GETOBJ, 0, 1) };
+        words
+            .into_iter()
+            .flat_map(u32::to_ne_bytes)
+            .take(length as usize)
+            .collect()
+    }
+
+    /// The values in the kernel's answer.
+    pub fn parse(answer: &[u8]) -> Option<Count> {
+        let words = answer
+            .chunks(4)
+            .map(|chunk| {
+                let mut word = [0; 4];
+                word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+                u32::from_ne_bytes(word)
+            })
+            .collect::<Vec<_>>();
+        // The message's own length must not lead beyond its end; 20 bytes are the netlink and the netfilter header.
+        if answer.len() < 20 || *words.first()? as usize != answer.len() {
+            return None;
+        }
+        let (packets, bytes) = (
+            nftnl_sys::NFTNL_OBJ_CTR_PKTS as u16,
+            nftnl_sys::NFTNL_OBJ_CTR_BYTES as u16,
+        );
+        // SAFETY: a whole message lies in the buffer, aligned. The object is freed here. Its values are read only when
+        // it is known to be a counter, since other kinds of object use the same numbers for other values.
+        unsafe {
+            let object = allocated(nftnl_sys::nftnl_obj_alloc());
+            let parsed = nftnl_sys::nftnl_obj_nlmsg_parse(words.as_ptr().cast(), object) >= 0;
+            let kind = nftnl_sys::NFTNL_OBJ_TYPE as u16;
+            let is_counter = parsed
+                && nftnl_sys::nftnl_obj_is_set(object, kind)
+                && nftnl_sys::nftnl_obj_get_u32(object, kind) == COUNTER
+                && nftnl_sys::nftnl_obj_is_set(object, packets)
+                && nftnl_sys::nftnl_obj_is_set(object, bytes);
+            let count = is_counter.then(|| Count {
+                packets: nftnl_sys::nftnl_obj_get_u64(object, packets),
+                bytes: nftnl_sys::nftnl_obj_get_u64(object, bytes),
+            });
+            nftnl_sys::nftnl_obj_free(object);
+            count
+        }
+    }
+
+    /// Writes a message about the counter and returns its length.
+    ///
+    /// # Safety
+    ///
+    /// The buffer must have room for the largest message.
+    unsafe fn build(&self, buf: *mut c_void, kind: libc::c_int, flags: u16, seq: u32) -> u32 {
+        // SAFETY: the caller answers for the buffer. The object copies what it is given and is freed here.
+        unsafe {
+            let object = allocated(nftnl_sys::nftnl_obj_alloc());
+            nftnl_sys::nftnl_obj_set_str(object, nftnl_sys::NFTNL_OBJ_TABLE as u16, TABLE.as_ptr());
+            nftnl_sys::nftnl_obj_set_str(object, nftnl_sys::NFTNL_OBJ_NAME as u16, self.name.as_ptr());
+            nftnl_sys::nftnl_obj_set_u32(object, nftnl_sys::NFTNL_OBJ_TYPE as u16, COUNTER);
+            let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind as u16, INET, flags, seq);
+            nftnl_sys::nftnl_obj_nlmsg_build_payload(header, object);
+            nftnl_sys::nftnl_obj_free(object);
+            (*header).nlmsg_len
+        }
+    }
+}
+
+// SAFETY: the message holds two names and two numbers, far less than the largest message.
+unsafe impl NlMsg for Counter<'_> {
+    unsafe fn write(&self, buf: *mut c_void, seq: u32, msg_type: MsgType) {
+        let (kind, flags) = match msg_type {
+            MsgType::Add => (libc::NFT_MSG_NEWOBJ, ACK | CREATE),
+            MsgType::Del => (libc::NFT_MSG_DELOBJ, ACK),
+        };
+        // SAFETY: the caller answers for the buffer.
+        unsafe { self.build(buf, kind, flags, seq) };
+    }
+}
+
+/// In a rule: counts the packet.
+impl Expression for Counter<'_> {
+    fn to_expr(&self, _rule: &Rule<'_>) -> NonNull<nftnl_sys::nftnl_expr> {
+        // SAFETY: the expression copies what it is given; the rule that asked for it takes it over.
+        unsafe {
+            let reference = allocated(nftnl_sys::nftnl_expr_alloc(c"objref".as_ptr()));
+            nftnl_sys::nftnl_expr_set_u32(reference, nftnl_sys::NFTNL_EXPR_OBJREF_IMM_TYPE as u16, COUNTER);
+            let attribute = nftnl_sys::NFTNL_EXPR_OBJREF_IMM_NAME as u16;
+            nftnl_sys::nftnl_expr_set_str(reference, attribute, self.name.as_ptr());
+            NonNull::new_unchecked(reference)
+        }
+    }
+}
+
+/// The pointer, or the end of a process that has no memory left, as with any other allocation.
+fn allocated<T>(pointer: *mut T) -> *mut T {
+    if pointer.is_null() {
+        handle_alloc_error(Layout::new::<[u64; 64]>());
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_whole_message() {
+        let request = Counter { name: c"jail-a-ipv4" }.request();
+        assert_eq!(request[..4], u32::try_from(request.len()).unwrap().to_ne_bytes());
+        assert!(request.windows(11).any(|window| window == b"jail-a-ipv4"));
+    }
+
+    #[test]
+    fn what_is_no_counter_is_not_parsed() {
+        let request = Counter { name: c"jail-a-ipv4" }.request();
+        assert_eq!(Counter::parse(&request), None, "it has no values");
+        for length in 0..request.len() {
+            assert_eq!(Counter::parse(&request[..length]), None);
+        }
+    }
+}

@@ -67,12 +67,12 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
     let names: Vec<String> = scopes.into_iter().map(|scope| scope.name).collect();
     let metrics = Arc::new(Metrics::new(&names, Arc::clone(&firewall)));
 
-    let result = Stages::start(settings.jails, Ledger::new(allowlist), &firewall, &metrics).map(|stages| {
-        tracing::info!(firewall = %kind, place, jails = names.join(","), configuration = settings.source, "ready");
-        stages
-    });
-    let result = match result {
-        Ok(stages) => stages.run(listener, &metrics, stop).await,
+    let result = match Stages::start(settings.jails, Ledger::new(allowlist), &firewall, &metrics) {
+        Ok(stages) => {
+            let jails = names.join(",");
+            tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, "ready");
+            stages.run(listener, &metrics, stop).await
+        }
         Err(error) => Err(error),
     };
     // Last, so that hosts are kept out until nobody is left to decide.

@@ -1,2 +1,55 @@
-//! xtask
-fn main() {}
+//! blocker's own chores, as `cargo xtask COMMAND`. One file a command.
+
+mod build;
+mod setup;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "blocker's own chores", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what this machine lacks for building and testing; the other commands do so by themselves
+    Setup,
+    /// Build everything
+    Build(build::Arguments),
+    /// Run all tests
+    Test(test::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Chore::Setup => setup::setup().map(|()| ExitCode::SUCCESS),
+        Chore::Build(arguments) => build::build(&arguments).map(|()| ExitCode::SUCCESS),
+        Chore::Test(arguments) => test::test(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The workspace's folder.
+fn workspace() -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    Ok(folder.context("the package lies in the workspace's folder")?.to_owned())
+}
+
+/// The cargo that runs us, in the workspace's folder.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    if let Ok(workspace) = workspace() {
+        command.current_dir(workspace);
+    }
+    command
+}

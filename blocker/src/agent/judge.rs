@@ -159,7 +159,7 @@ impl Judge {
             address = %ban.address,
             until = %ban.until,
             failures = ban.failures,
-            firewall,
+            %firewall,
             "{event}"
         );
     }

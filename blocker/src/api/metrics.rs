@@ -27,6 +27,7 @@ pub struct Metrics {
     registry: Registry,
     jails: Vec<JailMetrics>,
     lines: Family<LineLabels, Counter>,
+    cut: Family<SourceLabels, Counter>,
     /// Changes that the kernel refused.
     pub refused: Counter,
 }
@@ -77,6 +78,11 @@ struct LineLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DropLabels {
     jail: String,
     family: &'static str,
@@ -94,6 +100,11 @@ impl Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         let lines = counters(&mut registry, "log_lines", "Log lines read, by what came of them");
+        let cut = counters(
+            &mut registry,
+            "log_lines_cut",
+            "Log lines read only up to the longest length",
+        );
         let failures = counters(&mut registry, "failures", "Failures that filters found");
         let bans = counters(&mut registry, "bans", "Bans made");
         let active: Family<JailLabels, Gauge> = Family::default();
@@ -129,6 +140,7 @@ impl Metrics {
             registry,
             jails: jail_metrics,
             lines,
+            cut,
             refused,
         }
     }
@@ -154,7 +166,12 @@ impl Metrics {
             ignored: counter("ignored"),
             missed: counter("missed"),
             undated: counter("undated"),
-            cut: counter("cut"),
+            cut: self
+                .cut
+                .get_or_create(&SourceLabels {
+                    source: source.to_owned(),
+                })
+                .clone(),
         }
     }
 
@@ -211,7 +228,7 @@ impl Collector for KernelCounters {
                 "Packets of banned hosts that were dropped",
                 false,
             ),
-            ("blocker_dropped_bytes", "Bytes of those packets", true),
+            ("dropped_bytes", "Bytes of those packets", true),
         ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for drop in &drops {
@@ -226,8 +243,8 @@ impl Collector for KernelCounters {
                     .encode_counter::<NoLabelSet, u64, u64>(&count, None)?;
             }
         }
-        let labels = [("mode", firewall.place()), ("firewall", kind.to_owned())];
-        let mut info = encoder.encode_descriptor("blocker_firewall", "What enforces bans", None, MetricType::Info)?;
+        let labels = [("firewall", kind.to_owned()), ("place", firewall.place())];
+        let mut info = encoder.encode_descriptor("firewall", "What enforces bans", None, MetricType::Info)?;
         info.encode_info(&labels)
     }
 }

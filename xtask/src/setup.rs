@@ -1,0 +1,35 @@
+//! `cargo xtask setup`: whatever this machine lacks for building and testing.
+//!
+//! Three things: system packages, a compiler for the kernel program, and its linker. Each is looked for first, so that the
+//! second time takes a moment; what has to be installed is named before it is. Compiler and linker are found by
+//! `blocker/build.rs` and `.cargo/config.toml`.
+
+mod linker;
+mod packages;
+mod toolchain;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::workspace;
+
+/// Installs what is missing.
+pub(crate) fn setup() -> Result<()> {
+    packages::install(packages::NEEDED)?;
+    let tools = tools()?;
+    let llvm = toolchain::choose(&tools)?;
+    linker::install(&tools, llvm)
+}
+
+/// Where tools are put: below `target`, never in the user's home.
+fn tools() -> Result<PathBuf> {
+    let tools = workspace()?.join("target/tools");
+    fs::create_dir_all(&tools).with_context(|| tools.display().to_string())?;
+    Ok(tools)
+}
+
+fn say(what: &str) {
+    eprintln!("setup: {what}");
+}

@@ -1,0 +1,50 @@
+//! `cargo xtask test`: all tests.
+//!
+//! Those of the package blocker-tests need root. They are run through sudo by whoever is not, and fail with this command's name
+//! when they are started without either.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{build, cargo};
+
+/// The package whose tests need root.
+const AS_ROOT: &str = "blocker-tests";
+
+/// What was asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only tests whose names contain this
+    filter: Option<String>,
+}
+
+/// Builds everything and runs the tests.
+pub(crate) fn test(arguments: &Arguments) -> Result<()> {
+    build::agent()?;
+    let filter = arguments.filter.as_deref();
+    let mut plain = cargo();
+    // The kernel program has no tests on the host: its logic is blocker-common's.
+    plain.args(["test", "--workspace", "--exclude", "blocker-ebpf", "--exclude", AS_ROOT]);
+    run(plain.args(filter))?;
+
+    let mut as_root = cargo();
+    as_root.args(["test", "--package", AS_ROOT]);
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("test: running the tests of {AS_ROOT} through sudo, since they make network namespaces");
+        as_root.env(runner_variable(), "sudo --preserve-env");
+    }
+    run(as_root.args(filter))
+}
+
+/// Where cargo looks for the program to start tests with.
+fn runner_variable() -> String {
+    let target = env!("TARGET").to_uppercase().replace('-', "_");
+    format!("CARGO_TARGET_{target}_RUNNER")
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().context("cannot start cargo")?;
+    ensure!(status.success(), "tests failed");
+    Ok(())
+}

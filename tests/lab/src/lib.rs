@@ -84,6 +84,12 @@ impl Lab {
         &self.network.honest
     }
 
+    /// Whether the hosts have IPv6 addresses too: a kernel may lack it.
+    #[must_use]
+    pub const fn has_ipv6(&self) -> bool {
+        self.network.ipv6
+    }
+
     /// One more host on the lab's network, with the given addresses (as in `198.51.100.9/24`) on its `eth0`.
     ///
     /// # Errors

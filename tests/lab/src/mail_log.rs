@@ -24,7 +24,7 @@ pub enum Event {
     },
     /// `to=<postmaster@relay.example>, …, status=sent (delivered to mailbox)`
     Sent {
-        /// The recipient.
+        /// The recipient, as the sender named it.
         to: String,
     },
 }
@@ -41,7 +41,11 @@ impl Event {
             return smtpd(message);
         }
         let (_, to) = message.split_once(": to=<")?;
-        let (to, rest) = to.split_once(">, ")?;
+        let (mut to, mut rest) = to.split_once(">, ")?;
+        // Where an alias was followed, the sender's own word comes second.
+        if let Some(original) = rest.strip_prefix("orig_to=<") {
+            (to, rest) = original.split_once(">, ")?;
+        }
         rest.contains("status=sent ").then(|| Self::Sent { to: to.to_owned() })
     }
 }
@@ -147,7 +151,12 @@ mod tests {
         let line = "local[6913]: 3F4A2C0: to=<postmaster@relay.example>, relay=local, delay=0.01, dsn=2.0.0, status=sent \
                     (delivered to mailbox)";
         let to = "postmaster@relay.example".to_owned();
-        assert_eq!(parse(line), Some(Event::Sent { to }));
+        assert_eq!(parse(line), Some(Event::Sent { to: to.clone() }));
+        let alias = line.replace(
+            "to=<postmaster@relay.example>",
+            "to=<nobody@relay.example>, orig_to=<postmaster@relay.example>",
+        );
+        assert_eq!(parse(&alias), Some(Event::Sent { to }));
         assert_eq!(parse(&line.replace("status=sent", "status=deferred")), None);
     }
 

@@ -62,6 +62,8 @@ pub struct Network {
     pub spam: Namespace,
     /// The honest host.
     pub honest: Namespace,
+    /// Whether they have their IPv6 addresses too: this kernel may lack it.
+    pub ipv6: bool,
     switch: Namespace,
 }
 
@@ -75,7 +77,8 @@ impl Network {
             "link add switch type bridge forward_delay 0 mcast_snooping 0\nlink set switch up\n",
         )?;
         let spam = host(record, &switch, "spam", &spam_addresses())?;
-        if spam.enter(has_ipv6)? {
+        let ipv6 = spam.enter(has_ipv6)?;
+        if ipv6 {
             // The spammers' own /64 says nothing about how to get to the relay's.
             ip_batch(spam.name(), "route add 2001:db8::/64 dev eth0\n")?;
         }
@@ -83,6 +86,7 @@ impl Network {
             relay: host(record, &switch, "relay", &relay_addresses())?,
             spam,
             honest: host(record, &switch, "honest", &honest_addresses())?,
+            ipv6,
             switch,
         })
     }

@@ -1,6 +1,10 @@
 //! The compiled XDP program in this kernel: that the verifier accepts it, and what it says to frames.
 //!
 //! Each case is a frame and the verdict that a postmaster expects, run through `BPF_PROG_TEST_RUN`; no interface is involved.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in what its cases share too"
+)]
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use blocker::ban::{Change, Enforced, Expiry, JailId, Protocol, Scope};

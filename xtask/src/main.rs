@@ -1,6 +1,7 @@
 //! blocker's own chores, as `cargo xtask COMMAND`. One file a command.
 
 mod build;
+mod run;
 mod setup;
 mod test;
 
@@ -23,6 +24,8 @@ enum Chore {
     Setup,
     /// Build everything
     Build(build::Arguments),
+    /// Show blocker at work in a sandbox, or run the agent itself as root
+    Run(run::Arguments),
     /// Run all tests
     Test(test::Arguments),
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Chore::Setup => setup::setup().map(|()| ExitCode::SUCCESS),
         Chore::Build(arguments) => build::build(&arguments).map(|()| ExitCode::SUCCESS),
+        Chore::Run(arguments) => run::run(arguments),
         Chore::Test(arguments) => test::test(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

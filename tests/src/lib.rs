@@ -1,13 +1,57 @@
-//! What blocker's end-to-end tests share.
+//! What blocker's end-to-end tests share: the agent under way on the lab's relay, and its log.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in what its cases share too"
+)]
+
+pub mod agent;
+pub mod relay;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long anything that must happen may take, on a slow machine under load.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Between two looks at a condition.
+const POLL: Duration = Duration::from_millis(10);
 
 /// Ends the test with the command to use, where it was not started as root.
 ///
 /// # Panics
 ///
 /// When the process is not root: a test that cannot see the kernel must not pass.
-#[expect(clippy::panic, reason = "this is how a test fails")]
 pub fn require_root() {
-    if !nix::unistd::Uid::effective().is_root() {
-        panic!("needs root: run `cargo xtask test`");
+    assert!(
+        nix::unistd::Uid::effective().is_root(),
+        "needs root: run `cargo xtask test`"
+    );
+}
+
+/// The folder of the programs that were built together with the tests: `target/debug`.
+///
+/// # Panics
+///
+/// When the test does not lie in cargo's folders.
+#[must_use]
+pub fn programs() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it lies");
+    test.ancestors()
+        .nth(2)
+        .expect("a test lies in target/debug/deps")
+        .to_owned()
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+///
+/// When it does not within [`DEADLINE`].
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {} s: {what}", DEADLINE.as_secs());
+        std::thread::park_timeout(POLL);
     }
 }

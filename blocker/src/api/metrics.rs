@@ -223,11 +223,7 @@ impl Collector for KernelCounters {
             fmt::Error
         })?;
         for (name, help, bytes) in [
-            (
-                "blocker_dropped_packets",
-                "Packets of banned hosts that were dropped",
-                false,
-            ),
+            ("dropped_packets", "Packets of banned hosts that were dropped", false),
             ("dropped_bytes", "Bytes of those packets", true),
         ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

@@ -1,0 +1,133 @@
+//! The agent as a process, and what it says.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::{DEADLINE, POLL, programs};
+
+/// A running agent; it is killed with this value.
+pub struct Agent {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+/// The agent's program.
+///
+/// # Panics
+///
+/// When it was not built.
+#[must_use]
+pub fn program() -> std::path::PathBuf {
+    let program = programs().join("blocker");
+    assert!(
+        program.exists(),
+        "{}: not built yet; run `cargo xtask test`",
+        program.display()
+    );
+    program
+}
+
+impl Agent {
+    /// Starts `command` and follows what it says on standard error.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
+        command
+            .env_remove("BLOCKER_LOG")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the agent starts");
+        let stderr = child.stderr.take().expect("it is a pipe");
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Waits for a line that contains all of these parts, and gives it. Lines before it are passed over.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time, with everything that the agent said.
+    pub fn says(&mut self, parts: &[&str]) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let Ok(line) = self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            else {
+                panic!("the agent did not say {parts:?}; it said:\n{}", self.seen.join("\n"));
+            };
+            self.seen.push(line.clone());
+            if parts.iter().all(|part| line.contains(part)) {
+                return line;
+            }
+        }
+    }
+
+    /// Everything it has said so far.
+    pub fn said(&mut self) -> &[String] {
+        self.seen.extend(self.lines.try_iter());
+        &self.seen
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    ///
+    /// When the agent is gone.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("the agent lives");
+    }
+
+    /// Waits for its end, and gives the exit status and what it said.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end in time.
+    pub fn ends(&mut self) -> (ExitStatus, String) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the agent can be waited for") {
+                // The pipe is closed by now, so the rest arrives without delay.
+                self.seen.extend(self.lines.iter());
+                return (status, self.seen.join("\n"));
+            }
+            assert!(Instant::now() < deadline, "the agent does not end");
+            std::thread::park_timeout(POLL);
+        }
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub fn stop(&mut self) -> (ExitStatus, String) {
+        self.signal(Signal::SIGTERM);
+        self.ends()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

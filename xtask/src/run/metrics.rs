@@ -12,10 +12,10 @@ pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Packets that the agent says were dropped, over all jails.
+/// Packets that the agent says were dropped, over all jails; none when it does not say.
 pub(crate) fn dropped(relay: &Namespace) -> Option<u64> {
     let text = relay.enter(fetch).ok()?.ok()?;
-    Some(sum(&text, "blocker_dropped_packets_total"))
+    sum(&text, "blocker_dropped_packets_total")
 }
 
 fn fetch() -> Result<String> {
@@ -28,14 +28,15 @@ fn fetch() -> Result<String> {
     Ok(answer)
 }
 
-/// Adds up a counter over all of its labels.
-fn sum(text: &str, counter: &str) -> u64 {
-    let samples = text
+/// Adds up a counter over all of its labels; none when it is not there at all.
+fn sum(text: &str, counter: &str) -> Option<u64> {
+    let mut samples = text
         .lines()
-        .filter_map(|line| line.strip_prefix(counter)?.strip_prefix('{')?.rsplit_once("} "));
-    samples
+        .filter_map(|line| line.strip_prefix(counter)?.strip_prefix('{')?.rsplit_once("} "))
         .filter_map(|(_, value)| value.split('.').next()?.trim().parse::<u64>().ok())
-        .sum()
+        .peekable();
+    samples.peek()?;
+    Some(samples.sum())
 }
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ mod tests {
                     blocker_dropped_packets_total{jail=\"spam\",family=\"ipv4\",firewall=\"xdp\"} 12\n\
                     blocker_dropped_packets_total{jail=\"spam\",family=\"ipv6\",firewall=\"xdp\"} 3.0\n\
                     blocker_bans_total{jail=\"spam\"} 4\n";
-        assert_eq!(sum(text, "blocker_dropped_packets_total"), 15);
-        assert_eq!(sum(text, "blocker_nothing_total"), 0);
+        assert_eq!(sum(text, "blocker_dropped_packets_total"), Some(15));
+        assert_eq!(sum(text, "blocker_nothing_total"), None);
     }
 }

@@ -265,7 +265,7 @@ impl Show {
             return;
         }
         let dropped = self.dropped_packets();
-        let own = metrics::dropped(self.lab.relay()).map_or("nothing".to_owned(), |own| own.to_string());
+        let own = metrics::dropped(self.lab.relay()).map_or("?".to_owned(), |own| own.to_string());
         let hosts = if banned == 1 {
             "1 host"
         } else {

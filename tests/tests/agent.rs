@@ -1,5 +1,11 @@
 //! The agent from a log line to a dropped packet, on both firewalls: real hosts, real connections; only the mail log is written
 //! by the test.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in what its cases share too"
+)]
 
 use std::fs;
 use std::net::{IpAddr, UdpSocket};

@@ -1,4 +1,10 @@
 //! What is wrong is said in words that name it and what to do, with exit code 1, and nothing is left in the kernel.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in what its cases share too"
+)]
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,10 @@
 //! `cargo xtask run`: what a newcomer sees first. A real Postfix, real SMTP; the figures come from Postfix's log and the packets.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in what its cases share too"
+)]
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,7 @@
 //! Joining a namespace: the one place of the lab with unsafe code.
 //!
 //! A thread joins by itself. A process joins between fork and exec, where only calls are allowed that neither allocate nor lock;
-//! everything [`join`] does is a bare system call.
+//! everything [`Place::join`] does is a bare system call.
 #![expect(
     unsafe_code,
     reason = "Command::pre_exec is unsafe: its closure runs between fork and exec"

@@ -7,6 +7,10 @@
     unsafe_code,
     reason = "a program in the kernel reads packets and maps through raw pointers"
 )]
+#![allow(
+    missing_docs,
+    reason = "the xdp macro wraps its function in another, without the docs"
+)]
 
 mod maps;
 mod packet;

@@ -2,11 +2,12 @@
 //!
 //! At a rotation by renaming, the writer goes on in the old file until it is told, often for seconds after the new one exists.
 //! So the old file is kept open beside the new one until it has been quiet for [`GRACE`]. A file that became shorter than what
-//! was read of it was truncated (`copytruncate`) and is read from its beginning.
+//! was read of it, or that begins differently now, was truncated (`copytruncate`) and is read from its beginning; the length alone
+//! would not show a file that has grown again meanwhile.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 pub const MAX_LINE: usize = 64 * 1024;
 /// How long a rotated file must be quiet before it is let go.
 pub const GRACE: Duration = Duration::from_secs(60);
+/// Bytes by which a file's beginning is known: more than a date and a host's name.
+const HEAD: usize = 128;
 /// Bytes read at a time.
 const CHUNK: usize = 64 * 1024;
 
@@ -53,6 +56,8 @@ struct Open {
     device: u64,
     inode: u64,
     position: u64,
+    /// How the file begins, as far as that was read.
+    head: Vec<u8>,
     /// The beginning of a line whose end is still to come.
     partial: Vec<u8>,
     /// The rest of a line that was cut is being passed over.
@@ -160,6 +165,7 @@ impl Open {
             inode: metadata.ino(),
             file,
             position: 0,
+            head: Vec::new(),
             partial: Vec::new(),
             skipping: false,
         })
@@ -176,21 +182,41 @@ impl Open {
             }
             Begin::Before(_) => {}
         }
+        self.head = self.beginning(self.position)?;
         Ok(())
+    }
+
+    /// The file's first bytes now, [`HEAD`] or `len` of them at the most.
+    fn beginning(&self, len: u64) -> io::Result<Vec<u8>> {
+        let mut head = vec![0; HEAD.min(usize::try_from(len).unwrap_or(HEAD))];
+        let read = self.file.read_at(&mut head, 0)?;
+        head.truncate(read);
+        Ok(head)
+    }
+
+    fn was_truncated(&self) -> io::Result<bool> {
+        let shorter = self.file.metadata()?.len() < self.position;
+        Ok(shorter || self.beginning(self.head.len() as u64)? != self.head)
     }
 
     /// Reads one chunk and says how long it was.
     fn read(&mut self, each: &mut impl FnMut(&[u8]), progress: &mut Progress) -> io::Result<usize> {
-        if self.file.metadata()?.len() < self.position {
-            self.position = 0;
-            self.partial.clear();
-            self.skipping = false;
-            progress.rotated = true;
-        }
         self.file.seek(SeekFrom::Start(self.position))?;
         let mut chunk = [0; CHUNK];
         let read = self.file.read(&mut chunk)?;
+        // Asked after reading: what was read of a file that was truncated just before is the middle of something else.
+        if self.was_truncated()? {
+            self.position = 0;
+            self.head.clear();
+            self.partial.clear();
+            self.skipping = false;
+            progress.rotated = true;
+            return Ok(0);
+        }
         self.position += read as u64;
+        if self.head.len() < HEAD && read > 0 {
+            self.head = self.beginning(self.position)?;
+        }
         for piece in chunk[..read].split_inclusive(|byte| *byte == b'\n') {
             self.piece(piece, each, progress);
         }

@@ -118,6 +118,15 @@ fn a_truncated_file_is_read_from_its_beginning() {
 }
 
 #[test]
+fn a_truncated_file_that_has_grown_again_is_read_from_its_beginning() {
+    let mut log = Log::new("", Begin::End);
+    log.append("one\n");
+    assert_eq!(log.lines(), ["one"]);
+    fs::write(log.path("mail.log"), "two\nthree\n").unwrap();
+    assert_eq!(log.lines(), ["two", "three"]);
+}
+
+#[test]
 fn a_file_that_appears_later_is_read_from_its_beginning() {
     let mut log = Log::new("", Begin::End);
     fs::remove_file(log.path("mail.log")).unwrap();

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use self::judge::Judge;
@@ -121,6 +122,7 @@ impl Stages {
             firewall: Arc::clone(firewall),
             metrics: Arc::clone(metrics),
             refused: BTreeSet::new(),
+            retry: Timestamp::MIN,
         };
         Ok(Self {
             stop,

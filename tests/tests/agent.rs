@@ -262,3 +262,22 @@ fn without_any_configuration_the_compiled_in_jails_apply() {
         "a spam jail's ban covers port 25 only"
     );
 }
+
+#[test]
+fn a_full_map_is_said_counted_and_filled_up_when_there_is_room() {
+    let relay = Relay::new("6");
+    fs::write(relay.config().join("blocker.toml"), "[firewall]\nmax_bans = 1\n").unwrap();
+    let mut agent = relay.start("xdp");
+    // The kernel keeps a few more slots than asked for, some for each CPU.
+    for host in 2..=99 {
+        relay.reject(IpAddr::from([203, 0, 113, host]), 2);
+    }
+    agent.says(&["ERROR a ban is not enforced", "raise `max_bans`", "blocker.toml"]);
+    assert!(relay.metric("blocker_enforcement_errors_total") > 0);
+    assert_eq!(
+        relay.metric("blocker_bans_active{jail=\"spam\"}"),
+        98,
+        "the ledger keeps them"
+    );
+    agent.says(&["the kernel has taken what it had refused"]);
+}

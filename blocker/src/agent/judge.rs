@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Ban, Change, Failure, JailId};
@@ -19,6 +19,8 @@ use crate::ledger::{Entry, Ledger};
 
 /// How often what the kernel refused is tried again, and the longest wait for a ban's end.
 const TICK: Duration = Duration::from_secs(1);
+/// How much of it is tried at a time: a full map must not cost a system call for each ban that has no room, every second.
+const RETRIES: usize = 1000;
 
 /// Decides who is banned.
 pub(super) struct Judge {
@@ -28,6 +30,8 @@ pub(super) struct Judge {
     pub(super) metrics: Arc<Metrics>,
     /// Addresses for which the kernel does not hold what the ledger says.
     pub(super) refused: BTreeSet<IpAddr>,
+    /// When they are tried again.
+    pub(super) retry: Timestamp,
 }
 
 impl Judge {
@@ -116,7 +120,12 @@ impl Judge {
                 metrics.active.dec();
             }
         }
-        changes.extend(self.refused.iter().map(|address| self.ledger.change(*address)));
+        // A clock that was put back must not put the next try off.
+        if now >= self.retry || self.retry.duration_since(now) > SignedDuration::from_secs(2) {
+            self.retry = now.saturating_add(TICK).unwrap_or(now);
+            let refused = self.refused.iter().take(RETRIES);
+            changes.extend(refused.map(|address| self.ledger.change(*address)));
+        }
         if changes.is_empty() {
             return;
         }

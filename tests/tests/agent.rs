@@ -281,3 +281,20 @@ fn a_full_map_is_said_counted_and_filled_up_when_there_is_room() {
     );
     agent.says(&["the kernel has taken what it had refused"]);
 }
+
+#[test]
+fn metrics_are_served_and_the_table_is_laid_again_after_somebody_flushed_it() {
+    let relay = Relay::new("3600");
+    let mut agent = relay.start("nftables");
+    relay.reject(spammer(), 2);
+    agent.says(&["INFO banned", "address=192.0.2.7 "]);
+    assert_eq!(relay.output("nft", &["flush", "ruleset"]), "");
+    assert_eq!(relay.metric("blocker_bans_active{jail=\"spam\"}"), 1);
+    agent.says(&["ERROR the firewall's counters cannot be read"]);
+    relay.reject(SPAMMERS[1].into(), 2);
+    agent.says(&["WARN somebody has removed the table inet blocker"]);
+    agent.says(&["INFO banned", "address=192.0.2.8 "]);
+    for host in [SPAMMERS[0], SPAMMERS[1]] {
+        assert_eq!(relay.reach(host.into(), 25), Reach::NoAnswer, "{host}");
+    }
+}

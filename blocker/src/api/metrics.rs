@@ -179,7 +179,7 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// When the kernel's counters cannot be read.
+    /// Only when the text cannot be written. Kernel counters that cannot be read are left out, and logged.
     pub fn encode(&self) -> Result<String> {
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
@@ -218,10 +218,14 @@ impl Collector for KernelCounters {
             return Ok(());
         };
         let kind = firewall.kind().name();
-        let drops = firewall.drops().map_err(|error| {
-            tracing::error!(error = format!("{error:#}"), "the firewall's counters cannot be read");
-            fmt::Error
-        })?;
+        // Whatever befell the firewall, the rest of the metrics is what an operator wants to see now.
+        let drops = match firewall.drops() {
+            Ok(drops) => drops,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the firewall's counters cannot be read");
+                return Ok(());
+            }
+        };
         for (name, help, bytes) in [
             ("dropped_packets", "Packets of banned hosts that were dropped", false),
             ("dropped_bytes", "Bytes of those packets", true),

@@ -1,8 +1,8 @@
 //! Postfix for machines that have none: installed once into an overlay root, and kept as a file under `target/lab`.
 //!
 //! The machine itself does not get the package: what apt changed is in the overlay's upper layer, and that is packed into a tar
-//! file from which each lab's root begins. (A lower layer of its own would be the obvious way. The kernel refuses it: a layer may
-//! not lie inside another one, and `target` lies inside `/`.)
+//! file from which each lab's root begins. A lower layer of its own would be the obvious way, but `target` lies inside `/`, the
+//! other layer, and the kernel's documentation calls layers that lie inside each other undefined.
 
 use std::fs::{self, File, Permissions};
 use std::hash::{DefaultHasher, Hasher as _};

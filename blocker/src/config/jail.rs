@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use jiff::SignedDuration;
 
 use super::tree::{JailSection, Setting, Tree};
@@ -246,13 +246,31 @@ impl Reader<'_> {
     }
 }
 
-/// Reads an address or a network.
+/// Reads an address or a network. One that is IPv4 in IPv6's clothes (RFC 4291, 2.5.5.2) is taken for IPv4, as hosts in lines are.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    let network = text.parse::<IpNet>().map(|network| network.trunc());
-    network
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| format!("`{text}` is neither an address nor a network"))
+    let network = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network = network.map_err(|_| format!("`{text}` is neither an address nor a network"))?;
+    let IpNet::V6(v6) = network else {
+        return Ok(network.trunc());
+    };
+    match (
+        v6.addr().to_ipv4_mapped(),
+        v6.prefix_len().checked_sub(MAPPED_PREFIX_LEN),
+    ) {
+        (Some(v4), Some(prefix_len)) => Ipv4Net::new(v4, prefix_len)
+            .map(|v4| IpNet::V4(v4.trunc()))
+            .map_err(|error| format!("`{text}`: {error}")),
+        (Some(_), None) => Err(format!(
+            "`{text}` covers more than the IPv4 addresses that it speaks of"
+        )),
+        (None, _) => Ok(network.trunc()),
+    }
 }
+
+/// Length of the prefix `::ffff:0:0/96`, behind which IPv6 holds IPv4 addresses.
+const MAPPED_PREFIX_LEN: u8 = 96;
 
 fn max_retry(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (1..=MAX_MAX_RETRY).contains(number));

@@ -88,6 +88,39 @@ fn later_files_win_and_keep_what_they_do_not_set() {
 }
 
 #[test]
+fn a_filters_local_file_lies_over_it_key_by_key() {
+    let conf = "[Definition]\nfailregex = from <HOST>\nignoreregex = goodguy\n";
+    let filter = |local: &str| {
+        let files = [
+            ("jail.conf", JAIL_CONF),
+            ("filter.d/spam.conf", conf),
+            ("filter.d/spam.local", local),
+        ];
+        load_files(&files).map(|settings| settings.jails.into_iter().next().unwrap().filter)
+    };
+    let failregex = filter("[Definition]\nfailregex = by <HOST>\n").unwrap();
+    assert_eq!(failregex.find("by 192.0.2.7 goodguy"), Finding::Ignored);
+    assert_eq!(failregex.find("from 192.0.2.7"), Finding::Nothing);
+    let ignoreregex = filter("[Definition]\nignoreregex = friend\n").unwrap();
+    assert_eq!(ignoreregex.find("from 192.0.2.7 friend"), Finding::Ignored);
+    assert!(matches!(
+        ignoreregex.find("from 192.0.2.7 goodguy"),
+        Finding::Failure(_)
+    ));
+    let problem = filter("[Definition]\nfailregex = (<HOST>\n").unwrap_err().to_string();
+    assert!(problem.contains("spam.local:2:"), "{problem}");
+}
+
+#[test]
+fn an_ipv4_host_is_ignored_however_it_is_written() {
+    let network = |text: &str| jail::network(text).map(|network| network.to_string());
+    assert_eq!(network("::ffff:192.0.2.10").unwrap(), "192.0.2.10/32");
+    assert_eq!(network("::ffff:198.51.100.7/120").unwrap(), "198.51.100.0/24");
+    assert_eq!(network("2001:db8::7/64").unwrap(), "2001:db8::/64");
+    assert!(network("::ffff:192.0.2.10/64").is_err());
+}
+
+#[test]
 fn defaults_hold_for_every_jail_wherever_they_stand() {
     let text = "[spam]\nenabled = true\nport = smtp\n[DEFAULT]\nlogpath = /a /b\nmaxretry = 7\n";
     let settings = load_files(&[("jail.conf", text), ("filter.d/spam.conf", SPAM_CONF)]).unwrap();

@@ -125,7 +125,7 @@ impl Tree {
         };
         let mut ini = read_ini(&first)?;
         if let Some(local) = found.next() {
-            ini.sections.extend(read_ini(&local)?.sections);
+            ini.lay_over(read_ini(&local)?);
         }
         Ok(ini)
     }
@@ -164,7 +164,7 @@ fn settings<'a>(ini: &'a Ini, section: &'a Section) -> impl Iterator<Item = Sett
     section.values.iter().map(|(key, value)| Setting {
         key: key.clone(),
         value: value.clone(),
-        place: value.place(&ini.file),
+        place: value.place(),
     })
 }
 

@@ -32,6 +32,8 @@ pub struct Section {
 /// A value, by line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
+    /// The file it stands in.
+    pub file: PathBuf,
     /// At least one line; empty lines are kept.
     pub lines: Vec<ValueLine>,
 }
@@ -68,6 +70,16 @@ impl Ini {
         reader.problems.or(reader.ini)
     }
 
+    /// Lays another file over this one, key by key: what it sets counts, what it does not set stays.
+    pub fn lay_over(&mut self, over: Self) {
+        for section in over.sections {
+            match self.sections.iter_mut().rev().find(|known| known.name == section.name) {
+                Some(known) => known.values.extend(section.values),
+                None => self.sections.push(section),
+            }
+        }
+    }
+
     /// The section of this name; of several, the last.
     #[must_use]
     pub fn section(&self, name: &str) -> Option<&Section> {
@@ -88,18 +100,18 @@ impl Section {
 }
 
 impl Value {
-    /// The number of its first line.
+    /// Where it begins.
     #[must_use]
-    pub fn line(&self) -> usize {
-        self.lines.first().map_or(0, |line| line.number)
+    pub fn place(&self) -> Place {
+        self.place_of(self.lines.first().map_or(0, |line| line.number))
     }
 
-    /// Where it stands in `file`.
+    /// Where the line of this number stands.
     #[must_use]
-    pub fn place(&self, file: &Path) -> Place {
+    pub fn place_of(&self, line: usize) -> Place {
         Place {
-            file: file.to_owned(),
-            line: self.line(),
+            file: self.file.clone(),
+            line,
         }
     }
 
@@ -157,7 +169,10 @@ impl Reader {
             number,
             text: without_comment(value).to_owned(),
         };
-        let value = Value { lines: vec![line] };
+        let value = Value {
+            file: self.ini.file.clone(),
+            lines: vec![line],
+        };
         section.values.push((key.trim().to_lowercase(), value));
         self.in_value = true;
     }

@@ -58,15 +58,11 @@ impl Filter {
                     hint if hint.is_empty() => format!("this version knows {}", KEYS.join(" and ")),
                     hint => hint,
                 };
-                problems.add(
-                    &value.place(&ini.file),
-                    format!("unknown key `{key}` in [Definition]"),
-                    hint,
-                );
+                problems.add(&value.place(), format!("unknown key `{key}` in [Definition]"), hint);
             }
         }
         let mut compile = |key| match definition.get(key) {
-            Some(value) => regexes(value, ini, key, &mut problems),
+            Some(value) => regexes(value, key, &mut problems),
             None => Vec::new(),
         };
         let filter = Self {
@@ -97,13 +93,10 @@ impl Filter {
 }
 
 /// One regular expression a line.
-fn regexes(value: &Value, ini: &Ini, key: &str, problems: &mut Problems) -> Vec<Regex> {
+fn regexes(value: &Value, key: &str, problems: &mut Problems) -> Vec<Regex> {
     let mut compiled = Vec::new();
     for line in value.lines.iter().filter(|line| !line.text.is_empty()) {
-        let place = Place {
-            file: ini.file.clone(),
-            line: line.number,
-        };
+        let place = value.place_of(line.number);
         match pattern::compile(&line.text) {
             Ok(regex) if key == "failregex" && !tag::names_address(&regex) => {
                 problems.add(

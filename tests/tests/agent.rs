@@ -297,3 +297,15 @@ fn metrics_are_served_and_the_table_is_laid_again_after_somebody_flushed_it() {
         assert_eq!(relay.reach(host.into(), 25), Reach::NoAnswer, "{host}");
     }
 }
+
+#[test]
+fn auto_takes_nftables_where_packets_have_no_ethernet_header() {
+    let relay = Relay::new("3600");
+    assert_eq!(relay.output("ip", &["tuntap", "add", "dev", "tun0", "mode", "tun"]), "");
+    let mut command = relay.command("auto");
+    command.args(["--interface", "tun0"]);
+    let mut agent = blocker_tests::agent::Agent::start(command);
+    agent.says(&["WARN", "`tun0` is no Ethernet interface"]);
+    agent.says(&[" ready ", "firewall=nftables"]);
+    assert_eq!(relay.in_kernel(), ["table inet blocker"], "no program is left on eth0");
+}

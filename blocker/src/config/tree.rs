@@ -81,7 +81,7 @@ impl Tree {
             .flat_map(|ini| ini.sections.iter().map(move |section| (ini, section)))
         {
             if section.name == DEFAULT {
-                defaults.extend(settings(ini, section));
+                defaults.extend(settings(section));
                 continue;
             }
             let at = jails
@@ -98,7 +98,7 @@ impl Tree {
                     });
                     jails.len() - 1
                 });
-            jails[at].settings.extend(settings(ini, section));
+            jails[at].settings.extend(settings(section));
         }
         for jail in &mut jails {
             jail.settings.splice(0..0, defaults.iter().cloned());
@@ -160,7 +160,7 @@ fn jail_files(folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     files
 }
 
-fn settings<'a>(ini: &'a Ini, section: &'a Section) -> impl Iterator<Item = Setting> + 'a {
+fn settings(section: &Section) -> impl Iterator<Item = Setting> {
     section.values.iter().map(|(key, value)| Setting {
         key: key.clone(),
         value: value.clone(),

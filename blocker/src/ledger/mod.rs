@@ -40,8 +40,9 @@ pub struct Ledger {
     /// How many of them each jail has made.
     active: HashMap<JailId, usize>,
     count: usize,
-    /// When which ban ends, soonest first. An extended ban leaves its former end behind, which then finds nothing to do.
-    ends: BinaryHeap<Reverse<(Timestamp, IpAddr)>>,
+    /// When to look at which ban, soonest first: once for each that ends. An extended ban is found still in force at its former
+    /// end, and put down for its new one then, so that extending costs no memory.
+    ends: BinaryHeap<Reverse<(Timestamp, IpAddr, JailId)>>,
 }
 
 impl Ledger {
@@ -62,8 +63,7 @@ impl Ledger {
         if self.allowlist.covers(ban.address) {
             return Entry::Allowed;
         }
-        let address = ban.address;
-        let until = ban.until;
+        let (address, jail, until) = (ban.address, ban.jail, ban.until);
         let bans = self.bans.entry(address).or_default();
         let extended = match bans.iter_mut().find(|known| known.jail == ban.jail) {
             Some(known) if known.until >= until => return Entry::Known,
@@ -85,8 +85,8 @@ impl Ledger {
                 false
             }
         };
-        if let Expiry::At(end) = until {
-            self.ends.push(Reverse((end, address)));
+        if let (false, Expiry::At(end)) = (extended, until) {
+            self.ends.push(Reverse((end, address, jail)));
         }
         let change = self.change(address);
         if extended {
@@ -99,7 +99,7 @@ impl Ledger {
     /// Takes out the bans that are over at `now`, and says which they were and what that changes.
     pub fn expire(&mut self, now: Timestamp) -> (Vec<Ban>, Vec<Change>) {
         let (mut over, mut changes) = (Vec::new(), Vec::new());
-        while let Some(Reverse((end, address))) = self.ends.peek().copied() {
+        while let Some(Reverse((end, address, jail))) = self.ends.peek().copied() {
             if end > now {
                 break;
             }
@@ -107,19 +107,22 @@ impl Ledger {
             let Some(bans) = self.bans.get_mut(&address) else {
                 continue;
             };
-            let before = over.len();
-            over.extend(bans.extract_if(.., |ban| ban.until <= Expiry::At(now)));
-            if over.len() == before {
+            let Some(at) = bans.iter().position(|ban| ban.jail == jail) else {
                 continue;
+            };
+            match bans[at].until {
+                Expiry::At(until) if until > now => self.ends.push(Reverse((until, address, jail))),
+                Expiry::Never => {}
+                Expiry::At(_) => {
+                    over.push(bans.swap_remove(at));
+                    self.count -= 1;
+                    *self.active.entry(jail).or_default() -= 1;
+                    if bans.is_empty() {
+                        self.bans.remove(&address);
+                    }
+                    changes.push(self.change(address));
+                }
             }
-            for ban in &over[before..] {
-                self.count -= 1;
-                *self.active.entry(ban.jail).or_default() -= 1;
-            }
-            if bans.is_empty() {
-                self.bans.remove(&address);
-            }
-            changes.push(self.change(address));
         }
         (over, changes)
     }
@@ -127,7 +130,7 @@ impl Ledger {
     /// When the next ban ends.
     #[must_use]
     pub fn next_end(&self) -> Option<Timestamp> {
-        self.ends.peek().map(|Reverse((end, _))| *end)
+        self.ends.peek().map(|Reverse((end, ..))| *end)
     }
 
     /// How many bans of this jail are in force.

@@ -78,6 +78,19 @@ fn a_second_ban_extends_and_never_shortens() {
 }
 
 #[test]
+fn extending_a_ban_again_and_again_costs_no_memory() {
+    let mut ledger = ledger();
+    for second in 60..1060 {
+        ledger.enter(ban(HOST, 0, until(second)));
+    }
+    assert_eq!(ledger.ends.len(), 1);
+    assert_eq!(ledger.expire(at(1058)), (vec![], vec![]));
+    assert_eq!(ledger.next_end(), Some(at(1059)));
+    assert_eq!(ledger.expire(at(1059)).1, [held(HOST, &[])]);
+    assert_eq!(ledger.ends.len(), 0);
+}
+
+#[test]
 fn each_jails_ban_of_an_address_ends_for_itself() {
     let mut ledger = ledger();
     ledger.enter(ban(HOST, 0, until(30)));

@@ -53,6 +53,9 @@ pub enum AttachError {
     /// Somebody else's XDP program is there and is left alone.
     #[error("another XDP program is attached to `{0}` and is left alone; `ip link show {0}` names it")]
     Occupied(String),
+    /// Its packets begin with another header than Ethernet's, so the program would let all of them pass.
+    #[error("`{0}` is no Ethernet interface (a tunnel?), and the XDP program reads Ethernet frames only")]
+    NoEthernet(String),
     /// Neither mode is possible.
     #[error("`{interface}` takes no XDP program: in the driver: {driver}; generic: {generic}")]
     Refused {
@@ -70,6 +73,9 @@ pub enum AttachError {
 
 /// Attaches `program` to `interface`, in the best mode that the interface takes.
 pub(super) fn attach(program: &mut Xdp, interface: &str) -> Result<Attachment, AttachError> {
+    if !has_ethernet_headers(interface) {
+        return Err(AttachError::NoEthernet(interface.to_owned()));
+    }
     let attached = |mode| Attachment {
         interface: interface.to_owned(),
         mode,
@@ -86,6 +92,13 @@ pub(super) fn attach(program: &mut Xdp, interface: &str) -> Result<Attachment, A
             generic,
         }),
     }
+}
+
+/// Whether the interface's packets begin with an Ethernet header, by its `ARPHRD_` type (`linux/if_arp.h`): Ethernet is 1, and
+/// loopback, 772, has them too. An interface that is not there is for the attaching itself to find.
+fn has_ethernet_headers(interface: &str) -> bool {
+    let kind = std::fs::read_to_string(format!("/sys/class/net/{interface}/type"));
+    kind.map_or(true, |kind| ["1", "772"].contains(&kind.trim()))
 }
 
 /// The inner error is the interface's refusal of this mode, after which another may be tried.

@@ -5,6 +5,7 @@
 //! If a thread ends unasked, the agent ends with an error, for its supervisor to start it again.
 
 mod judge;
+mod names;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,12 +20,12 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use self::judge::Judge;
-use self::reader::Reader;
+use self::reader::{Out, Reader, Watcher};
 use crate::api::http;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::JailId;
 use crate::config::{JailSettings, Settings};
-use crate::filter::Filter;
+use crate::filter::matcher::{Matcher, Search};
 use crate::firewall::{self, JailScope, Wanted};
 use crate::jail::Jail;
 use crate::ledger::{Allowlist, Ledger, own_addresses};
@@ -45,6 +46,7 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
+    report(&settings);
     if settings.interfaces.is_empty() {
         settings.interfaces = machine::default_interfaces();
     }
@@ -65,13 +67,21 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
     })?;
     let (kind, place) = (opened.kind(), opened.place());
     let firewall: SharedFirewall = Arc::new(Mutex::new(Some(opened)));
+    let warnings = settings.warnings.0.len();
     let names: Vec<String> = scopes.into_iter().map(|scope| scope.name).collect();
-    let metrics = Arc::new(Metrics::new(&names, Arc::clone(&firewall)));
+    let broken: Vec<String> = settings.broken.iter().map(|jail| jail.name.clone()).collect();
+    let metrics = Arc::new(Metrics::new(&names, &broken, Arc::clone(&firewall)));
 
     let result = match Stages::start(settings.jails, Ledger::new(allowlist), &firewall, &metrics) {
         Ok(stages) => {
             let jails = names.join(",");
             tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, "ready");
+            if warnings > 0 {
+                tracing::warn!(
+                    warnings,
+                    "the configuration has doubtful places: `blocker check` names them"
+                );
+            }
             stages.run(listener, &metrics, stop).await
         }
         Err(error) => Err(error),
@@ -80,6 +90,15 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
     drop(firewall.lock().unwrap_or_else(PoisonError::into_inner).take());
     tracing::info!(firewall = %kind, "stopped; nothing is enforced any more");
     result
+}
+
+/// Says which jails do not run, and why.
+fn report(settings: &Settings) {
+    for jail in &settings.broken {
+        for problem in &jail.problems.0 {
+            tracing::error!(jail = %jail.name, "the jail does not run: {problem}");
+        }
+    }
 }
 
 fn scope(jail: &JailSettings) -> JailScope {
@@ -93,6 +112,7 @@ fn scope(jail: &JailSettings) -> JailScope {
 struct Stages {
     stop: Stop,
     readers: Vec<JoinHandle<()>>,
+    names: JoinHandle<()>,
     judge: JoinHandle<()>,
     /// Tells the name of a thread that has ended.
     ended: mpsc::UnboundedReceiver<String>,
@@ -108,14 +128,19 @@ impl Stages {
         let stop = Stop::new().context("cannot make a stop signal")?;
         let (failures, judged) = sync_channel(BATCHES);
         let (ended, told) = mpsc::unbounded_channel();
-        let (logs, jails) = by_log(jails);
+        let (name_queue, unresolved) = sync_channel(names::QUEUE);
+        let (logs, jails) = by_log(jails, metrics);
 
-        let readers = logs.into_iter().map(|(log, filters)| {
+        let readers = logs.into_iter().map(|(log, watchers)| {
             let name = log.display().to_string();
             let lines = metrics.lines(&name);
-            Ok((name, Reader::new(&log, filters, failures.clone(), lines, stop.clone())?))
+            let out = Out {
+                failures: failures.clone(),
+                names: name_queue.clone(),
+            };
+            Ok((name, Reader::new(&log, watchers, out, lines, stop.clone())?))
         });
-        let readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
+        let mut readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
         let judge = Judge {
             jails,
             ledger,
@@ -127,8 +152,9 @@ impl Stages {
         Ok(Self {
             stop,
             judge: spawn("judge".to_owned(), &ended, move || judge.run(&judged))?,
+            names: spawn("names".to_owned(), &ended, move || names::run(&unresolved, &failures))?,
             readers: readers
-                .into_iter()
+                .drain(..)
                 .map(|(name, reader)| spawn(name, &ended, move || reader.run()))
                 .collect::<Result<_>>()?,
             ended: told,
@@ -162,6 +188,7 @@ impl Stages {
             // A panic was reported by the thread itself, and through `ended`.
             let _ = reader.join();
         }
+        let _ = self.names.join();
         let _ = self.judge.join();
         drop(stop_serving);
         if let Some(server) = server {
@@ -172,16 +199,23 @@ impl Stages {
     }
 }
 
-type Filters = Vec<(JailId, Arc<Filter>)>;
+/// Jails by the log that they watch.
+type Watchers = BTreeMap<PathBuf, Vec<Watcher>>;
 
 /// Turns jails with logs into logs with jails, so that each log is read once.
-fn by_log(jails: Vec<JailSettings>) -> (BTreeMap<PathBuf, Filters>, Vec<(String, Jail)>) {
-    let mut logs: BTreeMap<PathBuf, Filters> = BTreeMap::new();
+fn by_log(jails: Vec<JailSettings>, metrics: &Metrics) -> (Watchers, Vec<(String, Jail)>) {
+    let mut logs = Watchers::new();
     let mut counting = Vec::with_capacity(jails.len());
     for (id, jail) in (0..).map(JailId).zip(jails) {
-        let filter = Arc::new(jail.filter);
         for log in jail.logs {
-            logs.entry(log).or_default().push((id, Arc::clone(&filter)));
+            let Some(metrics) = metrics.jail(id) else { continue };
+            logs.entry(log).or_default().push(Watcher {
+                jail: id,
+                name: jail.name.clone(),
+                matcher: Matcher::new(Arc::clone(&jail.filter), Search::First),
+                zone: jail.zone.clone(),
+                metrics: metrics.clone(),
+            });
         }
         counting.push((jail.name, Jail::new(jail.rules)));
     }

@@ -13,4 +13,5 @@ pub mod jail;
 pub mod ledger;
 pub mod machine;
 pub mod problem;
+pub mod resolve;
 pub mod source;

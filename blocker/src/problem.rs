@@ -75,6 +75,11 @@ impl Problems {
         result.map_err(|problems| self.0.extend(problems.0)).ok()
     }
 
+    /// What was made, after taking note of the one problem that kept it from being made.
+    pub fn take<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.0.push(problem)).ok()
+    }
+
     /// `value`, unless something is wrong.
     ///
     /// # Errors
@@ -98,6 +103,12 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
 
 /// The one of `known` that somebody who typed `word` probably meant, as a hint.
 #[must_use]

@@ -1,47 +1,71 @@
 //! The line path: a source's lines through the filters of all its jails, on a thread of its own.
+//!
+//! A line's date is cut out once for all filters that look for the same dates, then each filter sees the rest.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::api::metrics::LineMetrics;
+use super::names::Unresolved;
+use crate::api::metrics::{JailMetrics, LineMetrics};
 use crate::ban::{Failure, JailId};
-use crate::filter::date::DateReader;
-use crate::filter::{Filter, Finding};
+use crate::filter::UseDns;
+use crate::filter::date::{Cut, DateReader};
+use crate::filter::identity::Identity;
+use crate::filter::matcher::{Hit, Matcher};
 use crate::source::tail::{Begin, Tail};
 use crate::source::watch::{Stop, Watch, Woken};
 
 /// How much of a log that is there at the start is read: what was written while no agent ran. Lines older than a jail's
 /// `findtime` lead to nothing, so this only bounds the work.
 const READ_BACK: u64 = 64 * 1024 * 1024;
+/// Between two complaints about the same expression.
+const COMPLAIN: Duration = Duration::from_secs(60);
 
 /// A log file and the jails that read it.
 pub(super) struct Reader {
     tail: Tail,
     watch: Watch,
     stop: Stop,
-    dates: DateReader,
-    filters: Vec<(JailId, Arc<Filter>)>,
-    failures: SyncSender<Vec<Failure>>,
+    jails: Vec<SameDates>,
+    out: Out,
     metrics: LineMetrics,
+    /// Whether everything that was there at the start has been read, so that lines are of now.
+    live: bool,
+}
+
+/// A jail as a reader knows it.
+pub(super) struct Watcher {
+    pub(super) jail: JailId,
+    pub(super) name: String,
+    pub(super) matcher: Matcher,
+    pub(super) zone: TimeZone,
+    pub(super) metrics: JailMetrics,
+}
+
+/// Where failures go.
+pub(super) struct Out {
+    pub(super) failures: SyncSender<Vec<Failure>>,
+    /// Those of hosts that a line names instead of giving their address.
+    pub(super) names: SyncSender<Unresolved>,
+}
+
+/// Jails whose lines are dated alike.
+struct SameDates {
+    dates: DateReader,
+    zone: TimeZone,
+    watchers: Vec<(Watcher, Complaint)>,
 }
 
 impl Reader {
     /// Opens the log.
-    pub(super) fn new(
-        log: &Path,
-        filters: Vec<(JailId, Arc<Filter>)>,
-        failures: SyncSender<Vec<Failure>>,
-        metrics: LineMetrics,
-        stop: Stop,
-    ) -> Result<Self> {
+    pub(super) fn new(log: &Path, watchers: Vec<Watcher>, out: Out, metrics: LineMetrics, stop: Stop) -> Result<Self> {
         let tail = Tail::new(log, Begin::Before(READ_BACK)).with_context(|| format!("{}", log.display()))?;
         let watch = Watch::new(log, stop.clone()).with_context(|| {
             format!(
@@ -56,10 +80,10 @@ impl Reader {
             tail,
             watch,
             stop,
-            dates: DateReader::new(TimeZone::system()),
-            filters,
-            failures,
+            jails: same_dates(watchers),
+            out,
             metrics,
+            live: false,
         })
     }
 
@@ -71,6 +95,7 @@ impl Reader {
             let more = match self.read(&mut found) {
                 Ok(more) => {
                     trouble.over(self.tail.path());
+                    self.live |= !more;
                     more
                 }
                 Err(error) => {
@@ -78,7 +103,7 @@ impl Reader {
                     false
                 }
             };
-            if !found.is_empty() && self.failures.send(found).is_err() {
+            if !found.is_empty() && self.out.failures.send(found).is_err() {
                 return;
             }
             if more {
@@ -96,15 +121,25 @@ impl Reader {
     fn read(&mut self, found: &mut Vec<Failure>) -> std::io::Result<bool> {
         let Self {
             tail,
-            dates,
-            filters,
+            jails,
+            out,
             metrics,
+            live,
             ..
         } = self;
         let now = Timestamp::now();
+        // A line that carries no date was written when it is read, unless it lay there before.
+        let undated = live.then_some(now);
         let progress = tail.read(Instant::now(), |line| {
             let line = String::from_utf8_lossy(line);
-            find(&line, now, dates, filters, metrics, found);
+            let line = line.strip_suffix('\r').unwrap_or(&line);
+            let result = find(line, now, undated, jails, out, found);
+            match result {
+                LineResult::Matched => metrics.matched.inc(),
+                LineResult::Ignored => metrics.ignored.inc(),
+                LineResult::Missed => metrics.missed.inc(),
+                LineResult::Undated => metrics.undated.inc(),
+            };
         })?;
         self.metrics.cut.inc_by(progress.cut);
         if progress.rotated {
@@ -115,37 +150,124 @@ impl Reader {
     }
 }
 
+/// What came of a line, over all jails.
+enum LineResult {
+    Matched,
+    Ignored,
+    Missed,
+    Undated,
+}
+
 /// Applies every jail's filter to a line.
 fn find(
     line: &str,
     now: Timestamp,
-    dates: &DateReader,
-    filters: &[(JailId, Arc<Filter>)],
-    metrics: &LineMetrics,
+    undated: Option<Timestamp>,
+    jails: &mut [SameDates],
+    out: &Out,
     found: &mut Vec<Failure>,
-) {
-    let Some(dated) = dates.cut(line, now) else {
-        metrics.undated.inc();
-        return;
-    };
-    let (before, mut ignored) = (found.len(), false);
-    for (jail, filter) in filters {
-        match filter.find(dated.text) {
-            Finding::Failure(address) => found.push(failure(*jail, address, dated.time)),
-            Finding::Ignored => ignored = true,
-            Finding::Nothing => {}
+) -> LineResult {
+    let (mut matched, mut ignored, mut dated) = (false, false, false);
+    for SameDates { dates, watchers, .. } in jails {
+        let cut = dates.cut(line, now);
+        let Some(time) = cut.time.or(undated) else {
+            continue;
+        };
+        dated = true;
+        for (watcher, complaint) in watchers {
+            let cut = Cut {
+                time: Some(time),
+                ..cut
+            };
+            let result = watcher.matcher.apply(&cut);
+            ignored |= result.ignored.is_some();
+            for hit in result.hits.into_iter().filter(Hit::is_failure) {
+                matched = true;
+                watcher.hand_on(hit, time, out, found);
+            }
+            complaint.look_at(watcher);
         }
     }
-    let result = match (found.len() > before, ignored) {
-        (true, _) => &metrics.matched,
-        (false, true) => &metrics.ignored,
-        (false, false) => &metrics.missed,
-    };
-    result.inc();
+    match (dated, matched, ignored) {
+        (false, ..) => LineResult::Undated,
+        (_, true, _) => LineResult::Matched,
+        (_, false, true) => LineResult::Ignored,
+        (_, false, false) => LineResult::Missed,
+    }
+}
+
+impl Watcher {
+    fn hand_on(&self, hit: Hit, time: Timestamp, out: &Out, found: &mut Vec<Failure>) {
+        let Self { jail, metrics, .. } = self;
+        match (hit.identity, hit.address) {
+            (_, Some(address)) | (Some(Identity::Address(address)), None) => {
+                found.push(failure(*jail, address, time));
+            }
+            (Some(Identity::Name(name)), None) if self.matcher.filter().use_dns() != UseDns::Raw => {
+                let unresolved = Unresolved {
+                    jail: *jail,
+                    name,
+                    time,
+                };
+                if out.names.try_send(unresolved).is_err() {
+                    // Names come faster than they can be looked up, or nobody looks them up any more.
+                    metrics.unbannable.inc();
+                }
+            }
+            _ => {
+                metrics.unbannable.inc();
+            }
+        }
+    }
 }
 
 const fn failure(jail: JailId, address: IpAddr, time: Timestamp) -> Failure {
     Failure { jail, address, time }
+}
+
+/// Puts jails together that look for the same dates.
+fn same_dates(watchers: Vec<Watcher>) -> Vec<SameDates> {
+    let mut all: Vec<SameDates> = Vec::new();
+    for watcher in watchers {
+        let patterns = watcher.matcher.filter().dates();
+        let zone = watcher.zone.clone();
+        let known = all
+            .iter_mut()
+            .find(|same| same.dates.patterns() == &**patterns && same.zone == zone);
+        match known {
+            Some(same) => same.watchers.push((watcher, Complaint::default())),
+            None => all.push(SameDates {
+                dates: DateReader::new(std::sync::Arc::clone(patterns), zone.clone()),
+                zone,
+                watchers: vec![(watcher, Complaint::default())],
+            }),
+        }
+    }
+    all
+}
+
+/// Says once in a while that a filter's expressions are given up on.
+#[derive(Default)]
+struct Complaint(Option<Instant>);
+
+impl Complaint {
+    fn look_at(&mut self, watcher: &mut Watcher) {
+        let hits = std::mem::take(&mut watcher.matcher.limit_hits);
+        if hits == 0 {
+            return;
+        }
+        watcher.metrics.limit_hits.inc_by(hits);
+        let now = Instant::now();
+        if self.0.is_none_or(|last| now.duration_since(last) >= COMPLAIN) {
+            self.0 = Some(now);
+            tracing::warn!(
+                jail = %watcher.name,
+                filter = %watcher.matcher.filter().name(),
+                "an expression of the filter goes back and forth too long on a line, which counts as no match; \
+                 simplify it: `blocker test --list-regexes` shows which are run by fancy-regex"
+            );
+        }
+    }
 }
 
 /// Says once that a log cannot be read, and once that it can be again.

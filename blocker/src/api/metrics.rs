@@ -43,6 +43,10 @@ pub struct JailMetrics {
     pub active: Gauge,
     /// Its bans that the allowlist did not let happen.
     pub vetoes: Counter,
+    /// Failures of hosts that have no address that could be banned: a name nobody knows, a network.
+    pub unbannable: Counter,
+    /// Searches that its filter's expressions gave up at the backtracking limit.
+    pub limit_hits: Counter,
 }
 
 /// A source's counters: every line is in exactly one of the first four.
@@ -90,9 +94,9 @@ struct DropLabels {
 }
 
 impl Metrics {
-    /// Metrics for the jails of these names, in the order of their identities.
+    /// Metrics for the jails of these names, in the order of their identities, and for those that do not run.
     #[must_use]
-    pub fn new(jails: &[String], firewall: SharedFirewall) -> Self {
+    pub fn new(jails: &[String], broken: &[String], firewall: SharedFirewall) -> Self {
         let mut registry = Registry::with_prefix("blocker");
         registry.register(
             "build",
@@ -117,6 +121,25 @@ impl Metrics {
         let refused = Counter::default();
         registry.register("enforcement_errors", "Changes that the kernel refused", refused.clone());
 
+        let unbannable = counters(
+            &mut registry,
+            "failures_unbannable",
+            "Failures of hosts without an address that could be banned",
+        );
+        let limit_hits = counters(
+            &mut registry,
+            "regex_limit_hits",
+            "Searches given up at the backtracking limit, which count as no match",
+        );
+        let not_running: Family<JailLabels, Gauge> = Family::default();
+        let help = "Whether an enabled jail does not run because its configuration is wrong";
+        registry.register("jail_broken", help, not_running.clone());
+        for (names, value) in [(jails, 0), (broken, 1)] {
+            for name in names {
+                not_running.get_or_create(&JailLabels { jail: name.clone() }).set(value);
+            }
+        }
+
         let origin = Origin::Jail.name();
         let jail_metrics = |name: &String| {
             let jail = JailLabels { jail: name.clone() };
@@ -129,6 +152,8 @@ impl Metrics {
                 bans: bans.get_or_create(&from_jail).clone(),
                 active: active.get_or_create(&jail).clone(),
                 vetoes: vetoes.get_or_create(&from_jail).clone(),
+                unbannable: unbannable.get_or_create(&jail).clone(),
+                limit_hits: limit_hits.get_or_create(&jail).clone(),
             }
         };
         let jail_metrics = jails.iter().map(jail_metrics).collect();

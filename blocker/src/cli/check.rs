@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::Options;
-use crate::config::FirewallChoice;
+use crate::config::{FirewallChoice, OnBroken};
 use crate::machine;
 
 pub(super) fn check(options: Options) -> Result<ExitCode> {
-    let settings = options.settings()?;
+    let settings = options.settings(OnBroken::Refuse)?;
     println!("configuration: {}", settings.source);
+    for warning in &settings.warnings.0 {
+        println!("warning: {warning}");
+    }
     for jail in &settings.jails {
         let logs: Vec<String> = jail.logs.iter().map(|log| log.display().to_string()).collect();
         println!("jail {}: bans on {}, reads {}", jail.name, jail.scope, logs.join(" "));
@@ -29,6 +32,9 @@ pub(super) fn check(options: Options) -> Result<ExitCode> {
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
-    println!("all is well");
+    match settings.warnings.0.len() {
+        0 => println!("all is well"),
+        warnings => println!("it can run; warnings to look at: {warnings}"),
+    }
     Ok(ExitCode::SUCCESS)
 }

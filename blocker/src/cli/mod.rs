@@ -2,6 +2,7 @@
 
 mod check;
 mod run;
+mod test;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{FirewallChoice, Folder, Settings};
+use crate::config::{FirewallChoice, Folder, OnBroken, Settings};
 use crate::problem::Problems;
 
 /// Drops abusive mail hosts in the kernel, on the mail ports only and for a limited time.
@@ -24,9 +25,21 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the agent: read logs, ban abusive hosts, until it is told to stop
-    Run(Options),
+    Run(RunOptions),
     /// Check the configuration and the machine; changes nothing
     Check(Options),
+    /// Show what a filter finds in a log
+    Test(test::Arguments),
+}
+
+/// What `run` takes.
+#[derive(Debug, clap::Args)]
+struct RunOptions {
+    #[command(flatten)]
+    options: Options,
+    /// Run the other jails where one cannot run because its configuration is wrong
+    #[arg(long)]
+    skip_broken_jails: bool,
 }
 
 /// What both commands take.
@@ -48,9 +61,9 @@ struct Options {
 
 impl Options {
     /// The checked configuration, with what was typed over it.
-    fn settings(self) -> anyhow::Result<Settings> {
+    fn settings(self, on_broken: OnBroken) -> anyhow::Result<Settings> {
         let folder = self.config.as_deref().map_or(Folder::Default, Folder::Given);
-        let mut settings = crate::config::load(folder)?;
+        let mut settings = crate::config::load(folder, on_broken)?;
         if let Some(firewall) = self.firewall {
             settings.firewall = firewall;
         }
@@ -79,6 +92,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),
+        Command::Test(arguments) => test::test(&arguments),
     };
     match result {
         Ok(code) => code,

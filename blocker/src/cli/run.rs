@@ -5,11 +5,17 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Options;
+use super::RunOptions;
 use crate::agent;
+use crate::config::OnBroken;
 
-pub(super) fn run(options: Options) -> Result<ExitCode> {
-    let settings = options.settings()?;
+pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
+    let on_broken = if run.skip_broken_jails {
+        OnBroken::Skip
+    } else {
+        OnBroken::Refuse
+    };
+    let settings = run.options.settings(on_broken)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

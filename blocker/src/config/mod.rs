@@ -4,7 +4,6 @@
 //! same code. Every problem is collected, each with file, line and what to do. The machine (interfaces, capabilities, whether
 //! a log can be read) is looked at elsewhere.
 
-mod action;
 mod blocker_toml;
 mod builtin;
 mod duration;
@@ -14,13 +13,18 @@ mod tree;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 
 pub use self::blocker_toml::FirewallChoice;
+use self::jail::Jails;
 use self::tree::Tree;
 use crate::ban::Scope;
 use crate::filter::Filter;
+use crate::filter::definition::Definition;
+use crate::filter::parameters::Named;
 use crate::jail::Rules;
 use crate::problem::{Place, Problems};
 
@@ -44,6 +48,29 @@ pub struct Settings {
     pub allow: Vec<IpNet>,
     /// The enabled jails; at least one.
     pub jails: Vec<JailSettings>,
+    /// The enabled jails that cannot run, where the others do without them.
+    pub broken: Vec<BrokenJail>,
+    /// What is doubtful and no reason not to start.
+    pub warnings: Problems,
+}
+
+/// A jail that cannot run.
+#[derive(Debug)]
+pub struct BrokenJail {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub problems: Problems,
+}
+
+/// What becomes of the others where a jail cannot run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBroken {
+    /// None of them runs.
+    #[default]
+    Refuse,
+    /// They run without it.
+    Skip,
 }
 
 /// One jail.
@@ -52,7 +79,9 @@ pub struct JailSettings {
     /// Its name.
     pub name: String,
     /// Finds failures in its lines.
-    pub filter: Filter,
+    pub filter: Arc<Filter>,
+    /// The time zone of dates in its logs that name none.
+    pub zone: TimeZone,
     /// Its log files; at least one.
     pub logs: Vec<PathBuf>,
     /// Where the configuration names them.
@@ -76,21 +105,29 @@ pub enum Folder<'a> {
 ///
 /// # Errors
 ///
-/// All problems found, each with its place and what to do.
-pub fn load(folder: Folder<'_>) -> Result<Settings, Problems> {
+/// All problems found, each with its place and what to do; those of single jails only when one of them keeps the others from
+/// running, or none is left.
+pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problems> {
     let mut problems = Problems::default();
-    let default = Path::new(DEFAULT_FOLDER);
-    let (folder, source, tree) = match folder {
-        Folder::Given(folder) => (folder, folder.display().to_string(), Tree::read(folder)),
-        Folder::Default if Tree::exists(default) => (default, DEFAULT_FOLDER.to_owned(), Tree::read(default)),
-        Folder::Default => (default, builtin::NAME.to_owned(), builtin::tree()),
+    let (path, source, tree) = match folder.existing() {
+        Some(path) => (path, path.display().to_string(), Tree::read(path)),
+        None => (Path::new(DEFAULT_FOLDER), builtin::NAME.to_owned(), Tree::builtin()),
     };
-    let toml = problems.absorb(blocker_toml::read(folder)).unwrap_or_default();
+    let toml = problems.absorb(blocker_toml::read(path)).unwrap_or_default();
     let tree = problems.absorb(tree);
-    let jails = tree.map(|tree| jail::all(&tree, &mut problems)).unwrap_or_default();
-    if jails.is_empty() && problems.0.is_empty() {
+    let Jails {
+        sound,
+        broken,
+        warnings,
+    } = tree.as_ref().map(jail::all).unwrap_or_default();
+    if on_broken == OnBroken::Refuse || sound.is_empty() {
+        problems
+            .0
+            .extend(broken.iter().flat_map(|jail| jail.problems.0.iter().cloned()));
+    }
+    if sound.is_empty() && problems.0.is_empty() {
         let hint = "write `enabled = true` below a jail's heading in jail.local";
-        problems.add(&Place::file(folder), "no jail is enabled", hint);
+        problems.add(&Place::file(path), "no jail is enabled", hint);
     }
     problems.or(Settings {
         source,
@@ -99,8 +136,29 @@ pub fn load(folder: Folder<'_>) -> Result<Settings, Problems> {
         max_bans: toml.firewall.max_bans,
         metrics: toml.metrics.listen,
         allow: toml.allow.networks,
-        jails,
+        jails: sound,
+        broken,
+        warnings,
     })
+}
+
+/// Reads the filter of this name, with parameters, as a jail of this configuration would use it.
+///
+/// # Errors
+///
+/// When there is no such filter, or something in its files is wrong.
+pub fn filter(folder: Folder<'_>, named: &Named) -> Result<Definition, Problems> {
+    tree::filter(folder.existing(), &named.name, &named.parameters)
+}
+
+impl<'a> Folder<'a> {
+    /// The folder to read, unless the compiled-in configuration applies.
+    fn existing(self) -> Option<&'a Path> {
+        match self {
+            Folder::Given(path) => Some(path),
+            Folder::Default => Some(Path::new(DEFAULT_FOLDER)).filter(|path| Tree::exists(path)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 
 use crate::problem::did_you_mean;
 
-/// Names of the mail ports, IANA's and the older ones in use. A name must mean the same on every machine, so `/etc/services`
-/// is not asked.
-const NAMES: [(&str, u16); 14] = [
+/// Names of the mail ports and of those that fail2ban's own jails name: IANA's, and older ones in use. A name must mean the same on
+/// every machine, so `/etc/services` is not asked.
+const NAMES: [(&str, u16); 29] = [
     ("smtp", 25),
     ("smtps", 465),
     ("submissions", 465),
@@ -21,6 +21,21 @@ const NAMES: [(&str, u16); 14] = [
     ("sieve", 4190),
     ("http", 80),
     ("https", 443),
+    ("ssh", 22),
+    ("telnet", 23),
+    ("ftp", 21),
+    ("ftp-data", 20),
+    ("ftps", 990),
+    ("ftps-data", 989),
+    ("domain", 53),
+    ("ldap", 389),
+    ("ldaps", 636),
+    ("socks", 1080),
+    ("mysql", 3306),
+    ("postgresql", 5432),
+    ("sip", 5060),
+    ("sip-tls", 5061),
+    ("xmpp-client", 5222),
 ];
 
 /// Reads a list of ports into ranges, in ascending order and without overlap.

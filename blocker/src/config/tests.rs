@@ -1,11 +1,11 @@
 use std::fs;
-use std::net::IpAddr;
 
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::filter::Finding;
+use crate::filter::date::Cut;
+use crate::filter::matcher::{Hit, Matcher, Search};
 use crate::jail::BanTime;
 
 /// The operator's configuration that has to work as it is.
@@ -32,13 +32,20 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn load_files(files: &[(&str, &str)]) -> Result<Settings, Problems> {
-    load(Folder::Given(folder(files).path()))
+    load(Folder::Given(folder(files).path()), OnBroken::Refuse)
 }
 
 fn problems(jail_conf: &str) -> Vec<String> {
     let files = [("jail.conf", jail_conf), ("filter.d/spam.conf", SPAM_CONF)];
     let problems = load_files(&files).unwrap_err();
     problems.0.iter().map(ToString::to_string).collect()
+}
+
+/// Whether a jail counts a failure for a line without its date.
+fn fails(jail: &JailSettings, line: &str) -> bool {
+    let mut matcher = Matcher::new(Arc::clone(&jail.filter), Search::First);
+    let found = matcher.apply(&Cut::undated(line, jiff::Timestamp::UNIX_EPOCH));
+    found.hits.iter().any(Hit::is_failure)
 }
 
 #[test]
@@ -81,10 +88,7 @@ fn later_files_win_and_keep_what_they_do_not_set() {
         "tcp/25",
         "an action's ports come before the jail's"
     );
-    assert_eq!(
-        jail.filter.find("by 192.0.2.7"),
-        Finding::Failure(IpAddr::from([192, 0, 2, 7]))
-    );
+    assert!(fails(jail, "by 192.0.2.7"));
 }
 
 #[test]
@@ -96,17 +100,15 @@ fn a_filters_local_file_lies_over_it_key_by_key() {
             ("filter.d/spam.conf", conf),
             ("filter.d/spam.local", local),
         ];
-        load_files(&files).map(|settings| settings.jails.into_iter().next().unwrap().filter)
+        load_files(&files).map(|settings| settings.jails.into_iter().next().unwrap())
     };
     let failregex = filter("[Definition]\nfailregex = by <HOST>\n").unwrap();
-    assert_eq!(failregex.find("by 192.0.2.7 goodguy"), Finding::Ignored);
-    assert_eq!(failregex.find("from 192.0.2.7"), Finding::Nothing);
+    assert!(!fails(&failregex, "by 192.0.2.7 goodguy"));
+    assert!(fails(&failregex, "by 192.0.2.7"));
+    assert!(!fails(&failregex, "from 192.0.2.7"));
     let ignoreregex = filter("[Definition]\nignoreregex = friend\n").unwrap();
-    assert_eq!(ignoreregex.find("from 192.0.2.7 friend"), Finding::Ignored);
-    assert!(matches!(
-        ignoreregex.find("from 192.0.2.7 goodguy"),
-        Finding::Failure(_)
-    ));
+    assert!(!fails(&ignoreregex, "from 192.0.2.7 friend"));
+    assert!(fails(&ignoreregex, "from 192.0.2.7 goodguy"));
     let problem = filter("[Definition]\nfailregex = (<HOST>\n").unwrap_err().to_string();
     assert!(problem.contains("spam.local:2:"), "{problem}");
 }
@@ -171,7 +173,7 @@ fn a_filter_that_does_not_exist_is_named_with_those_that_do() {
         "{all:?}"
     );
     assert!(
-        all[1].contains("filter.d/spma.conf: there is no such filter") && all[1].ends_with("holds spam"),
+        all[1].contains("filter.d/spma.conf: there is no such filter") && all[1].ends_with("did you mean `spam`?"),
         "{all:?}"
     );
 }
@@ -185,127 +187,117 @@ fn a_jail_without_port_or_log_is_refused() {
 
 #[test]
 fn a_folder_without_jails_or_with_none_enabled_is_refused() {
-    let missing = load(Folder::Given(Path::new("/nonexistent"))).unwrap_err().to_string();
+    let missing = load(Folder::Given(Path::new("/nonexistent")), OnBroken::Refuse)
+        .unwrap_err()
+        .to_string();
     assert!(missing.contains("/nonexistent: holds no jail.conf"), "{missing}");
     assert!(problems("[spam]\n")[0].contains("no jail is enabled"));
 }
 
-/// The compiled-in jails, by name.
-fn builtin_jail(name: &str) -> JailSettings {
-    let mut problems = Problems::default();
-    let jails = jail::all(&builtin::tree().unwrap(), &mut problems);
-    assert_eq!(problems, Problems::default());
-    jails.into_iter().find(|jail| jail.name == name).unwrap()
+/// A configuration such as a distribution ships: includes, values of values, parameters, a jail's own keys.
+const STOCK: [(&str, &str); 6] = [
+    (
+        "jail.conf",
+        "[INCLUDES]\nbefore = paths.conf\n[DEFAULT]\nenabled = false\nmode = normal\nfilter = %(__name__)s[mode=%(mode)s]\n\
+         protocol = tcp\nport = 0:65535\nbanaction = iptables-multiport\nchain = <known/chain>\n\
+         action_ = %(banaction)s[port=\"%(port)s\", protocol=\"%(protocol)s\", chain=\"%(chain)s\"]\naction = %(action_)s\n\
+         usedns = warn\nmaxretry = 5\nlogpath = %(mail_log)s\nunused_by_anybody = 1\n\
+         [mail]\nport = smtp,465,submission\n[quiet]\nport = nonsense\n",
+    ),
+    ("paths.conf", "[DEFAULT]\nmail_log = /var/log/mail.log\n"),
+    (
+        "jail.local",
+        "[mail]\nenabled = true\nmode = strict\nfailregex = %(known/failregex)s\n            ^extra <HOST> 5%%$\nbantime.increment = true\n",
+    ),
+    (
+        "filter.d/mail.conf",
+        "[INCLUDES]\nbefore = shared.conf\n[Definition]\nfailregex = ^<_who>: <re-<mode>>$\nre-normal = x <HOST>\nre-strict = y <HOST>\n",
+    ),
+    (
+        "filter.d/shared.conf",
+        "[DEFAULT]\n_who = nobody\n[INCLUDES]\nafter = shared.local\n",
+    ),
+    ("filter.d/shared.local", "[DEFAULT]\n_who = relay\n"),
+];
+
+#[test]
+fn a_distributions_configuration_is_taken_as_it_is() {
+    let settings = load_files(&STOCK).unwrap();
+    let [jail] = settings.jails.as_slice() else {
+        panic!("one jail");
+    };
+    assert_eq!(jail.scope.to_string(), "tcp/25,465,587");
+    assert_eq!(jail.logs, [PathBuf::from("/var/log/mail.log")]);
+    assert!(fails(jail, "relay: y 192.0.2.7"));
+    assert!(!fails(jail, "relay: x 192.0.2.7"), "that is another mode's");
+    assert!(fails(jail, "extra 192.0.2.7 5%"), "the jail's own expression");
+    let [warning] = settings.warnings.0.as_slice() else {
+        panic!("{:#?}", settings.warnings);
+    };
+    assert!(warning.what.contains("bantime.increment"), "{warning}");
 }
 
 #[test]
-fn the_compiled_in_jails_find_what_they_are_for() {
-    let spammer = Finding::Failure(IpAddr::from([192, 0, 2, 4]));
-    let cases = [
+fn what_a_jail_names_and_nobody_defines_is_refused_with_its_line() {
+    let all =
+        problems("[spam]\nenabled = true\nport = 25\nlogpath = %(mail_lgo)s\nmail_log = /a\nfilter = spam[mode\n");
+    assert!(
+        all.iter()
+            .any(|problem| problem.contains("jail.conf:4:") && problem.contains("did you mean `mail_log`?")),
+        "{all:?}"
+    );
+    assert!(
+        all.iter()
+            .any(|problem| problem.contains("jail.conf:6:") && problem.contains("write `name=value`")),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn what_would_ban_the_wrong_host_is_refused() {
+    let text = "[spam]\nenabled = true\nport = 25\nlogpath = /a\nignorecommand = /bin/friend <ip>\nbackend = systemd\n";
+    let all = problems(text);
+    assert!(all[0].contains("jail.conf:6:") && all[0].contains("journal"), "{all:?}");
+    assert!(
+        all[1].contains("jail.conf:5:") && all[1].contains("ignoreip"),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn a_broken_jail_does_not_keep_the_others_from_running_where_it_is_skipped() {
+    let files = [
         (
-            "postfix-spam",
-            "NOQUEUE: reject: RCPT from unknown[192.0.2.4]: 554 5.7.1 Service unavailable; Client host [192.0.2.4] blocked using zen.spamhaus.org; https://www.example/q; from=<a@b.example> to=<c@d.example> proto=ESMTP helo=<x>",
-            spammer,
+            "jail.conf",
+            "[spam]\nenabled = true\nport = 25\nlogpath = /a\n[bad]\nenabled = true\nport = 25\nlogpath = /a\n",
         ),
-        (
-            "postfix-spam",
-            "NOQUEUE: reject: RCPT from h.example[192.0.2.4]: 454 4.7.1 <a@b.example>: Relay access denied; from=<> to=<a@b.example> proto=ESMTP helo=<x>",
-            spammer,
-        ),
-        (
-            "postfix-spam",
-            "NOQUEUE: reject: RCPT from unknown[192.0.2.4]:4711: 554 5.7.1 <a@b.example>: Relay access denied; from=<> to=<a@b.example>",
-            spammer,
-        ),
-        (
-            "postfix-spam",
-            "NOQUEUE: reject: RCPT from unknown[192.0.2.4]: 554 5.7.1 Service unavailable; Client host [192.0.2.4] blocked using zen.spamhaus.org; Error: open resolver; https://www.example/q; from=<>",
-            Finding::Ignored,
-        ),
-        (
-            "postfix-spam",
-            "NOQUEUE: reject: RCPT from unknown[192.0.2.4]: 554 5.7.1 Service unavailable; Client host [192.0.2.4] blocked using zen.spamhaus.org; answered 127.255.255.254; from=<>",
-            Finding::Ignored,
-        ),
-        (
-            "postfix-sasl",
-            "warning: unknown[192.0.2.4]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username=x",
-            spammer,
-        ),
-        (
-            "postfix-sasl",
-            "warning: unknown[192.0.2.4]: SASL PLAIN authentication failed: Connection lost to authentication server",
-            Finding::Ignored,
-        ),
-        (
-            "postfix-unknown",
-            "NOQUEUE: reject: RCPT from h.example[192.0.2.4]: 550 5.1.1 <x@y.example>: Recipient address rejected: User unknown in local recipient table; from=<>",
-            spammer,
-        ),
-        (
-            "postfix-unknown",
-            "NOQUEUE: reject: RCPT from h.example[192.0.2.4]: 554 5.7.1 <x@y.example>: Relay access denied; from=<>",
-            Finding::Nothing,
-        ),
+        ("filter.d/spam.conf", SPAM_CONF),
+        ("filter.d/bad.conf", "[Definition]\nfailregex = (<HOST>\n"),
     ];
-    for (name, message, expected) in cases {
-        let jail = builtin_jail(name);
-        for tag in [
-            " relay postfix/smtpd[12]: ",
-            " relay postfix/submission/smtpd[12]: ",
-            " relay postfix-in/smtpd[12]: ",
-        ] {
-            assert_eq!(
-                jail.filter.find(&format!("{tag}{message}")),
-                expected,
-                "{name}: {tag}{message}"
-            );
-        }
-    }
+    assert!(load_files(&files).is_err());
+    let settings = load(Folder::Given(folder(&files).path()), OnBroken::Skip).unwrap();
+    assert_eq!(settings.jails[0].name, "spam");
+    assert_eq!(settings.broken[0].name, "bad");
+    assert!(settings.broken[0].problems.to_string().contains("bad.conf:2:"));
 }
 
-/// Each line was caused by 192.0.2.4, who would like 198.51.100.9 to be banned.
 #[test]
-fn no_compiled_in_filter_blames_whom_an_attacker_names() {
-    let spoof =
-        "x[198.51.100.9]: 554 5.7.1 Service unavailable; Client host [198.51.100.9] blocked using zen.spamhaus.org;";
-    let reject = format!("NOQUEUE: reject: RCPT from {spoof}");
-    let login = "warning: x[198.51.100.9]: SASL LOGIN authentication failed: x";
-    let mut lines = Vec::new();
-    for payload in [
-        &reject,
-        login,
-        &format!("postfix/smtpd[1]: {reject}"),
-        &format!(" relay postfix/smtpd[1]: {login}"),
-    ] {
-        for field in [
-            format!(
-                "NOQUEUE: reject: RCPT from unknown[192.0.2.4]: 554 5.7.1 <{payload}>: Relay access denied; from=<a@b> to=<c@d>"
-            ),
-            format!(
-                "NOQUEUE: reject: RCPT from unknown[192.0.2.4]: 504 5.5.2 <{payload}>: Helo command rejected: need fully-qualified hostname; from=<a@b>"
-            ),
-            format!(
-                "NOQUEUE: reject: RCPT from unknown[192.0.2.4]: 550 5.1.1 <a@b>: Recipient address rejected: User unknown; from=<{payload}> to=<c@d> helo=<{payload}>"
-            ),
-            format!("warning: unknown[192.0.2.4]: SASL LOGIN authentication failed: x, sasl_username={payload}"),
-            format!("warning: non-SMTP command from unknown[192.0.2.4]: {payload}"),
-            format!("warning: hostname {payload} does not resolve to address 192.0.2.4"),
-        ] {
-            lines.push(format!(" relay postfix/smtpd[12]: {field}"));
-        }
-        lines.push(format!(" relay postfix/cleanup[12]: 4F: message-id=<{payload}>"));
-        lines.push(format!(" relay sshd[12]: Invalid user {payload} from 192.0.2.4"));
-    }
-    for name in ["postfix-spam", "postfix-sasl", "postfix-unknown"] {
-        let jail = builtin_jail(name);
-        for line in &lines {
-            let found = jail.filter.find(line);
-            assert_ne!(
-                found,
-                Finding::Failure("198.51.100.9".parse().unwrap()),
-                "{name}: {line}"
-            );
-        }
+fn a_filter_that_the_folder_lacks_is_the_one_compiled_in() {
+    let text = "[mail]\nenabled = true\nfilter = postfix[mode=auth]\nport = 25\nlogpath = /a\n";
+    let settings = load_files(&[("jail.conf", text)]).unwrap();
+    assert!(fails(
+        &settings.jails[0],
+        " relay postfix/smtpd[12]: warning: unknown[192.0.2.7]: SASL LOGIN authentication failed: x"
+    ));
+}
+
+#[test]
+fn the_compiled_in_jails_are_sound_and_not_to_be_led_astray() {
+    let jails = jail::all(&Tree::builtin().unwrap());
+    assert!(jails.broken.is_empty(), "{:#?}", jails.broken);
+    assert_eq!(jails.warnings, Problems::default());
+    let names: Vec<&str> = jails.sound.iter().map(|jail| jail.name.as_str()).collect();
+    for name in ["postfix-spam", "postfix-sasl", "postfix-unknown", "dovecot"] {
+        assert!(names.contains(&name), "{names:?}");
     }
 }

@@ -1,49 +1,23 @@
-//! A folder laid out like fail2ban's: which files there are, and whose value counts.
+//! A folder laid out like fail2ban's: which files there are, and in which order they are laid over each other.
 //!
 //! Jails: `jail.conf`, `jail.d/*.conf` sorted, `jail.local`, `jail.d/*.local` sorted; the last value of a key wins. Filters:
-//! `filter.d/NAME.conf`, with `filter.d/NAME.local` over it.
+//! `filter.d/NAME.conf`, with `filter.d/NAME.local` over it. A filter that the folder does not have is the one compiled in, if
+//! there is one of that name.
 
 use std::path::{Path, PathBuf};
 
-use crate::filter::ini::{Ini, Section, Value};
-use crate::problem::{Place, Problem, Problems};
-
-/// The section whose values hold for every jail that does not set its own.
-const DEFAULT: &str = "DEFAULT";
+use super::builtin::{self, Builtin};
+use crate::filter::definition::Definition;
+use crate::filter::layers::{Disk, Layers};
+use crate::problem::{Place, Problems, did_you_mean};
 
 /// The files of a configuration.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// Jail files, in the order in which they are read.
-    pub(super) jails: Vec<Ini>,
-    /// Where filters are looked for.
-    pub(super) filters: Filters,
-}
-
-/// Where filters are looked for.
-#[derive(Debug)]
-pub(super) enum Filters {
-    /// In this folder.
-    Folder(PathBuf),
-    /// Among those compiled in: name and text.
-    Builtin(&'static [(&'static str, &'static str)]),
-}
-
-/// A jail's section, put together from all files.
-#[derive(Debug)]
-pub(super) struct JailSection {
-    pub(super) name: String,
-    /// Where its heading stands first.
-    pub(super) place: Place,
-    settings: Vec<Setting>,
-}
-
-/// A key with its value and where that stands.
-#[derive(Clone, Debug)]
-pub(super) struct Setting {
-    pub(super) key: String,
-    pub(super) value: Value,
-    pub(super) place: Place,
+    /// The jails' sections, put together from all files.
+    pub(super) jails: Layers,
+    /// What lies beside `filter.d`; none for the compiled-in configuration.
+    pub(super) folder: Option<PathBuf>,
 }
 
 impl Tree {
@@ -61,93 +35,61 @@ impl Tree {
             let hint = "point --config at a folder laid out like /etc/fail2ban";
             problems.add(&Place::file(folder), "holds no jail.conf, jail.local or jail.d/", hint);
         }
-        let jails = files
-            .iter()
-            .filter_map(|file| problems.absorb(read_ini(file)))
-            .collect();
+        let jails = problems.absorb(Layers::read(&Disk, &files));
         problems.or(Self {
-            jails,
-            filters: Filters::Folder(folder.join("filter.d")),
+            jails: jails.unwrap_or_default(),
+            folder: Some(folder.to_owned()),
         })
     }
 
-    /// The jails, each with the values that count for it, in the order of their first headings.
-    pub(super) fn sections(&self) -> Vec<JailSection> {
-        let mut defaults = Vec::new();
-        let mut jails: Vec<JailSection> = Vec::new();
-        for (ini, section) in self
-            .jails
-            .iter()
-            .flat_map(|ini| ini.sections.iter().map(move |section| (ini, section)))
-        {
-            if section.name == DEFAULT {
-                defaults.extend(settings(section));
-                continue;
-            }
-            let at = jails
-                .iter()
-                .position(|jail| jail.name == section.name)
-                .unwrap_or_else(|| {
-                    jails.push(JailSection {
-                        name: section.name.clone(),
-                        place: Place {
-                            file: ini.file.clone(),
-                            line: section.line,
-                        },
-                        settings: Vec::new(),
-                    });
-                    jails.len() - 1
-                });
-            jails[at].settings.extend(settings(section));
-        }
-        for jail in &mut jails {
-            jail.settings.splice(0..0, defaults.iter().cloned());
-        }
-        jails
+    /// Reads the compiled-in jail files.
+    pub(super) fn builtin() -> Result<Self, Problems> {
+        Ok(Self {
+            jails: Layers::read(&Builtin, &[builtin::jails()])?,
+            folder: None,
+        })
     }
 
-    /// Reads a filter's file, with its `.local` over it.
-    pub(super) fn filter(&self, name: &str) -> Result<Ini, Problems> {
-        let folder = match &self.filters {
-            Filters::Folder(folder) => folder,
-            Filters::Builtin(filters) => return builtin(filters, name),
-        };
-        let path = |suffix| folder.join(format!("{name}.{suffix}"));
-        let mut found = ["conf", "local"].map(path).into_iter().filter(|file| file.exists());
-        let Some(first) = found.next() else {
-            let mut problems = Problems::default();
-            problems.add(
-                &Place::file(&path("conf")),
-                "there is no such filter",
-                filters_there_are(folder),
-            );
-            return Err(problems);
-        };
-        let mut ini = read_ini(&first)?;
-        if let Some(local) = found.next() {
-            ini.lay_over(read_ini(&local)?);
-        }
-        Ok(ini)
+    /// Reads a filter by its name.
+    pub(super) fn filter(&self, name: &str, parameters: &[(String, String)]) -> Result<Definition, Problems> {
+        filter(self.folder.as_deref(), name, parameters)
     }
 }
 
-impl JailSection {
-    /// The setting that counts for a key.
-    pub(super) fn get(&self, key: &str) -> Option<&Setting> {
-        self.settings.iter().rev().find(|setting| setting.key == key)
+/// Reads the filter of this name from the folder, or else the one compiled in.
+pub(super) fn filter(
+    folder: Option<&Path>,
+    name: &str,
+    parameters: &[(String, String)],
+) -> Result<Definition, Problems> {
+    let name = name.strip_suffix(".conf").unwrap_or(name);
+    let own = folder.map(|folder| folder.join("filter.d"));
+    if let Some(folder) = &own {
+        let file = folder.join(format!("{name}.conf"));
+        let local = file.with_extension("local");
+        if file.exists() || local.exists() {
+            let files = if file.exists() {
+                [file].to_vec()
+            } else {
+                [local].to_vec()
+            };
+            return Definition::read(&Disk, &files, parameters);
+        }
     }
-
-    /// Every setting, those of `[DEFAULT]` first.
-    pub(super) fn settings(&self) -> &[Setting] {
-        &self.settings
+    if builtin::filters().any(|known| known == name) {
+        return Definition::read(&Builtin, &[builtin::filter(name)], parameters);
     }
-}
-
-impl Setting {
-    /// The value as one text.
-    pub(super) fn text(&self) -> String {
-        self.value.joined()
-    }
+    let place = match &own {
+        Some(folder) => Place::file(&folder.join(format!("{name}.conf"))),
+        None => Place::file(&builtin::filter(name)),
+    };
+    let mut problems = Problems::default();
+    problems.add(
+        &place,
+        "there is no such filter",
+        filters_there_are(own.as_deref(), name),
+    );
+    Err(problems)
 }
 
 /// The folder's jail files, in the order in which they are read.
@@ -158,33 +100,6 @@ fn jail_files(folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
         files.extend(sorted(&folder.join("jail.d"), suffix, problems));
     }
     files
-}
-
-fn settings(section: &Section) -> impl Iterator<Item = Setting> {
-    section.values.iter().map(|(key, value)| Setting {
-        key: key.clone(),
-        value: value.clone(),
-        place: value.place(),
-    })
-}
-
-fn builtin(filters: &[(&str, &str)], name: &str) -> Result<Ini, Problems> {
-    let file = PathBuf::from(format!("{}/filter.d/{name}.conf", super::builtin::NAME));
-    match filters.iter().find(|(known, _)| *known == name) {
-        Some((_, text)) => Ini::parse(&file, text),
-        None => Err(Problems(vec![Problem {
-            place: Place::file(&file),
-            what: "there is no such filter".to_owned(),
-            hint: String::new(),
-        }])),
-    }
-}
-
-fn read_ini(file: &Path) -> Result<Ini, Problems> {
-    match std::fs::read(file) {
-        Ok(bytes) => Ini::parse(file, &String::from_utf8_lossy(&bytes)),
-        Err(error) => Err(unreadable(file, &error)),
-    }
 }
 
 /// The problem of a file that cannot be read.
@@ -213,12 +128,24 @@ fn sorted(folder: &Path, suffix: &str, problems: &mut Problems) -> Vec<PathBuf> 
     files
 }
 
-fn filters_there_are(folder: &Path) -> String {
+fn filters_there_are(folder: Option<&Path>, name: &str) -> String {
     let mut unread = Problems::default();
-    let files = sorted(folder, "conf", &mut unread);
-    let names: Vec<_> = files.iter().filter_map(|file| file.file_stem()?.to_str()).collect();
-    match names.as_slice() {
-        [] => format!("{} holds no filter", folder.display()),
-        names => format!("{} holds {}", folder.display(), names.join(", ")),
+    let files = folder
+        .map(|folder| sorted(folder, "conf", &mut unread))
+        .unwrap_or_default();
+    let own: Vec<&str> = files.iter().filter_map(|file| file.file_stem()?.to_str()).collect();
+    let compiled_in: Vec<&str> = builtin::filters().collect();
+    let guess = did_you_mean(name, own.iter().chain(&compiled_in).copied());
+    if !guess.is_empty() {
+        return guess;
+    }
+    let compiled_in = compiled_in.join(", ");
+    match (folder, own.as_slice()) {
+        (Some(folder), [_, ..]) => format!(
+            "{} holds {}; compiled in are {compiled_in}",
+            folder.display(),
+            own.join(", ")
+        ),
+        _ => format!("compiled in are {compiled_in}"),
     }
 }

@@ -1,12 +1,13 @@
 //! Files in the dialect of INI that fail2ban reads with Python's `configparser`: comments at the start of a line with `#` or `;`,
-//! comments behind a value after blank and `;`, values that go on in indented lines.
+//! comments behind a value after blank and `;`, values that go on in lines that are indented deeper than their key.
 //!
-//! Splitting the text into lines and their kinds is a library's work; joining values and keeping every line's number is ours.
+//! Splitting the text into lines is a library's work; what configparser makes of them, with every line's number, is ours.
 
 use std::path::{Path, PathBuf};
 
 use ini_roundtrip::{Item, Parser};
 
+use super::value::{Value, ValueLine};
 use crate::problem::{Place, Problems};
 
 /// A file.
@@ -23,28 +24,10 @@ pub struct Ini {
 pub struct Section {
     /// Its name.
     pub name: String,
-    /// The number of its heading's line.
-    pub line: usize,
+    /// Where its heading stands.
+    pub place: Place,
     /// Keys in lower case, with their values, in order.
     pub values: Vec<(String, Value)>,
-}
-
-/// A value, by line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
-    /// The file it stands in.
-    pub file: PathBuf,
-    /// At least one line; empty lines are kept.
-    pub lines: Vec<ValueLine>,
-}
-
-/// A line of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValueLine {
-    /// Its number in the file, from 1.
-    pub number: usize,
-    /// Its text without surrounding blanks and comments.
-    pub text: String,
 }
 
 impl Ini {
@@ -59,141 +42,122 @@ impl Ini {
                 file: file.to_owned(),
                 sections: Vec::new(),
             },
-            in_value: false,
+            key_indent: None,
+            indent: 0,
             problems: Problems::default(),
         };
+        // Windows' editors begin a file with this mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut number = 0;
         for item in Parser::new(text) {
-            number += usize::from(item != Item::SectionEnd);
-            reader.take(&item, number);
+            let raw = match item {
+                Item::SectionEnd => continue,
+                Item::Section { raw, .. }
+                | Item::Property { raw, .. }
+                | Item::Comment { raw }
+                | Item::Blank { raw } => raw,
+                Item::Error(raw) => raw,
+            };
+            number += 1;
+            reader.line(raw, number);
         }
-        reader.problems.or(reader.ini)
-    }
-
-    /// Lays another file over this one, key by key: what it sets counts, what it does not set stays.
-    pub fn lay_over(&mut self, over: Self) {
-        for section in over.sections {
-            match self.sections.iter_mut().rev().find(|known| known.name == section.name) {
-                Some(known) => known.values.extend(section.values),
-                None => self.sections.push(section),
+        // Empty lines are part of a value only between others.
+        for (_, value) in reader.ini.sections.iter_mut().flat_map(|section| &mut section.values) {
+            while value.lines.len() > 1 && value.lines.last().is_some_and(|line| line.text.is_empty()) {
+                value.lines.pop();
             }
         }
-    }
-
-    /// The section of this name; of several, the last.
-    #[must_use]
-    pub fn section(&self, name: &str) -> Option<&Section> {
-        self.sections.iter().rev().find(|section| section.name == name)
-    }
-}
-
-impl Section {
-    /// The value of this key; of several, the last.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.values
-            .iter()
-            .rev()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value)
-    }
-}
-
-impl Value {
-    /// Where it begins.
-    #[must_use]
-    pub fn place(&self) -> Place {
-        self.place_of(self.lines.first().map_or(0, |line| line.number))
-    }
-
-    /// Where the line of this number stands.
-    #[must_use]
-    pub fn place_of(&self, line: usize) -> Place {
-        Place {
-            file: self.file.clone(),
-            line,
-        }
-    }
-
-    /// Its lines as one text, separated by blanks.
-    #[must_use]
-    pub fn joined(&self) -> String {
-        let lines: Vec<&str> = self.lines.iter().map(|line| line.text.as_str()).collect();
-        lines.join(" ").trim().to_owned()
+        reader.problems.or(reader.ini)
     }
 }
 
 struct Reader {
     ini: Ini,
-    /// Whether an indented line goes on with a value.
-    in_value: bool,
+    /// How far the key of the current value is indented; deeper lines go on with the value.
+    key_indent: Option<usize>,
+    /// How far the latest heading or key was indented.
+    indent: usize,
     problems: Problems,
 }
 
 impl Reader {
-    fn take(&mut self, item: &Item<'_>, number: usize) {
-        match *item {
-            Item::SectionEnd | Item::Comment { .. } => {}
-            Item::Blank { .. } => self.go_on("", number),
-            Item::Section { raw, .. } | Item::Property { raw, .. } | Item::Error(raw)
-                if self.in_value && raw.starts_with([' ', '\t']) =>
-            {
-                self.go_on(raw, number);
-            }
-            Item::Section { name, .. } => {
-                self.in_value = false;
-                self.ini.sections.push(Section {
-                    name: name.to_owned(),
-                    line: number,
-                    values: Vec::new(),
-                });
-            }
-            Item::Property { raw, .. } => self.setting(raw, number),
-            Item::Error(raw) => self.refuse(raw, number, "a heading ends with `]`"),
+    fn line(&mut self, raw: &str, number: usize) {
+        let whole = raw.trim();
+        if whole.starts_with(['#', ';']) {
+            return;
+        }
+        if whole.is_empty() {
+            self.go_on("", number);
+            return;
+        }
+        let indent = raw.len() - raw.trim_start().len();
+        if self.key_indent.is_some_and(|key| indent > key) {
+            self.go_on(without_comment(raw), number);
+            return;
+        }
+        self.indent = indent;
+        let line = without_comment(raw);
+        if let Some(rest) = line.strip_prefix('[') {
+            self.heading(rest, raw, number);
+        } else {
+            self.setting(line, number);
         }
     }
 
-    fn setting(&mut self, raw: &str, number: usize) {
-        // configparser takes the first of either sign.
-        let Some((key, value)) = raw.split_once(['=', ':']) else {
-            return self.refuse(
-                raw,
-                number,
-                "write `key = value`, or indent the line to go on with the value above",
-            );
-        };
-        let Some(section) = self.ini.sections.last_mut() else {
-            return self.refuse(raw, number, "a setting stands below a heading such as [Definition]");
-        };
-        let line = ValueLine {
-            number,
-            text: without_comment(value).to_owned(),
-        };
-        let value = Value {
-            file: self.ini.file.clone(),
-            lines: vec![line],
-        };
-        section.values.push((key.trim().to_lowercase(), value));
-        self.in_value = true;
+    fn heading(&mut self, rest: &str, raw: &str, number: usize) {
+        self.key_indent = None;
+        match rest.rsplit_once(']') {
+            Some((name, _)) if !name.is_empty() => self.ini.sections.push(Section {
+                name: name.trim().to_owned(),
+                place: self.place(number),
+                values: Vec::new(),
+            }),
+            _ => self.refuse(raw, number, "a heading ends with `]`"),
+        }
     }
 
-    fn go_on(&mut self, raw: &str, number: usize) {
+    fn setting(&mut self, written: &str, number: usize) {
+        // configparser takes the first of either sign.
+        let Some((key, text)) = written.split_once(['=', ':']).filter(|(key, _)| !key.trim().is_empty()) else {
+            let hint = "write `key = value`, or indent the line to go on with the value above";
+            return self.refuse(written, number, hint);
+        };
+        let line = self.value_line(text, number);
+        let Some(section) = self.ini.sections.last_mut() else {
+            return self.refuse(written, number, "a setting stands below a heading such as [Definition]");
+        };
+        section
+            .values
+            .push((key.trim().to_lowercase(), Value { lines: vec![line] }));
+        self.key_indent = Some(self.indent);
+    }
+
+    fn go_on(&mut self, text: &str, number: usize) {
+        let line = self.value_line(text, number);
         let section = self.ini.sections.last_mut();
         let value = section.and_then(|section| section.values.last_mut());
-        if let (true, Some((_, value))) = (self.in_value, value) {
-            value.lines.push(ValueLine {
-                number,
-                text: without_comment(raw).to_owned(),
-            });
+        if let (Some(_), Some((_, value))) = (self.key_indent, value) {
+            value.lines.push(line);
+        }
+    }
+
+    fn value_line(&self, text: &str, number: usize) -> ValueLine {
+        ValueLine {
+            place: self.place(number),
+            text: text.trim().to_owned(),
+        }
+    }
+
+    fn place(&self, line: usize) -> Place {
+        Place {
+            file: self.ini.file.clone(),
+            line,
         }
     }
 
     fn refuse(&mut self, raw: &str, line: usize, hint: &str) {
-        let place = Place {
-            file: self.ini.file.clone(),
-            line,
-        };
-        self.problems.add(&place, format!("cannot read `{}`", raw.trim()), hint);
+        self.problems
+            .add(&self.place(line), format!("cannot read `{}`", raw.trim()), hint);
     }
 }
 
@@ -201,7 +165,7 @@ impl Reader {
 fn without_comment(text: &str) -> &str {
     let comment = text
         .match_indices(';')
-        .find(|(at, _)| text[..*at].ends_with([' ', '\t']) || *at == 0);
+        .find(|(at, _)| text[..*at].ends_with(char::is_whitespace));
     comment.map_or(text, |(at, _)| &text[..at]).trim()
 }
 
@@ -215,8 +179,13 @@ mod tests {
         Ini::parse(Path::new("jail.conf"), text).unwrap()
     }
 
+    fn find<'a>(ini: &'a Ini, section: &str, key: &str) -> &'a Value {
+        let section = ini.sections.iter().rev().find(|known| known.name == section).unwrap();
+        &section.values.iter().rev().find(|(known, _)| known == key).unwrap().1
+    }
+
     fn value(text: &str, section: &str, key: &str) -> String {
-        parse(text).section(section).unwrap().get(key).unwrap().joined()
+        find(&parse(text), section, key).joined()
     }
 
     #[test]
@@ -230,14 +199,28 @@ mod tests {
     fn a_value_goes_on_in_indented_lines_with_their_numbers() {
         let text = "[Definition]\nfailregex = ^one\n            ^two\n# between\n            [three]\nignoreregex =\n";
         let ini = parse(text);
-        let failregex = ini.section("Definition").unwrap().get("failregex").unwrap();
+        let failregex = find(&ini, "Definition", "failregex");
         let lines: Vec<_> = failregex
             .lines
             .iter()
-            .map(|line| (line.number, line.text.as_str()))
+            .map(|line| (line.place.line, line.text.as_str()))
             .collect();
         assert_eq!(lines, [(2, "^one"), (3, "^two"), (5, "[three]")]);
         assert_eq!(value(text, "Definition", "ignoreregex"), "");
+    }
+
+    #[test]
+    fn empty_lines_behind_a_value_are_no_part_of_it() {
+        let ini = parse("[a]\nx = 1\n\n  2\n\n\ny = 3\n\n");
+        assert_eq!(find(&ini, "a", "x").text(), "1\n\n2");
+        assert_eq!(find(&ini, "a", "y").lines.len(), 1);
+    }
+
+    #[test]
+    fn a_key_that_is_indented_as_the_one_above_is_a_key() {
+        let text = "  [a]\n  x = 1\n  y = 2\n    3\n";
+        assert_eq!(value(text, "a", "x"), "1");
+        assert_eq!(value(text, "a", "y"), "2 3");
     }
 
     #[test]
@@ -253,9 +236,9 @@ mod tests {
 
     #[test]
     fn every_unreadable_line_is_named() {
-        let problems = Ini::parse(Path::new("jail.conf"), "x = 1\n[a\n[a]\nnonsense\n").unwrap_err();
+        let problems = Ini::parse(Path::new("jail.conf"), "x = 1\n[a\n[a]\nnonsense\n= 1\n").unwrap_err();
         let lines: Vec<usize> = problems.0.iter().map(|problem| problem.place.line).collect();
-        assert_eq!(lines, [1, 2, 4]);
+        assert_eq!(lines, [1, 2, 4, 5]);
     }
 
     proptest! {

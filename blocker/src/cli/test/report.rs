@@ -1,0 +1,174 @@
+//! The answers as a report, for people.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::filter::trial::Tally;
+use crate::filter::{Filter, Regex};
+use crate::problem::Problem;
+
+/// Signs of an expression or a line that are shown.
+const WIDTH: usize = 110;
+
+/// What a filter found in a log.
+pub(super) struct Report<'a> {
+    pub(super) log: &'a str,
+    pub(super) filter_name: &'a str,
+    pub(super) filter: &'a Filter,
+    pub(super) tally: &'a Tally,
+    /// Lines that were read only up to the longest length.
+    pub(super) cut: u64,
+    pub(super) warnings: Vec<Problem>,
+    pub(super) taken: Duration,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally {
+            lines,
+            matched,
+            ignored,
+            missed,
+            undated,
+            ..
+        } = self.tally;
+        let seconds = self.taken.as_secs_f64();
+        writeln!(f, "filter    {}", printable(self.filter_name))?;
+        writeln!(
+            f,
+            "log       {}: {} lines in {seconds:.2} s, {} a second",
+            printable(self.log),
+            grouped(*lines),
+            grouped((*lines as f64 / seconds.max(1e-6)) as u64)
+        )?;
+        writeln!(f)?;
+        let share = |count: u64| 100.0 * count as f64 / (*lines).max(1) as f64;
+        for (name, count, meaning) in [
+            ("matched", *matched, "a failregex found something"),
+            ("ignored", *ignored, "an ignoreregex took it back"),
+            ("missed", *missed, "nothing was found"),
+        ] {
+            writeln!(
+                f,
+                "{name:<9} {:>11}  {:>5.1} %  {meaning}",
+                grouped(count),
+                share(count)
+            )?;
+        }
+        if *undated > 0 {
+            writeln!(
+                f,
+                "undated   {:>11}  {:>5.1} %  no date was found, and no line shortly before had one",
+                grouped(*undated),
+                share(*undated)
+            )?;
+        }
+        if self.cut > 0 {
+            writeln!(
+                f,
+                "cut       {:>11}           longer than what is read of a line",
+                grouped(self.cut)
+            )?;
+        }
+        if self.tally.limit_hits > 0 {
+            writeln!(
+                f,
+                "given up  {:>11}           searches that went back and forth too long",
+                grouped(self.tally.limit_hits)
+            )?;
+        }
+        expressions(f, "failregexes", self.filter.failregex(), &self.tally.failregex)?;
+        expressions(f, "ignoreregexes", self.filter.ignoreregex(), &self.tally.ignoreregex)?;
+        self.dates(f)?;
+        if !self.tally.first_missed.is_empty() {
+            writeln!(f, "\nfirst lines missed")?;
+            for (n, line) in &self.tally.first_missed {
+                writeln!(f, "{n:>11}  {}", shortened(line))?;
+            }
+        }
+        for warning in &self.warnings {
+            writeln!(f, "\nwarning: {}", printable(&warning.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Report<'_> {
+    fn dates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.tally.templates.iter().enumerate().filter(|(_, count)| **count > 0);
+        for (n, (template, count)) in counts.enumerate() {
+            if n == 0 {
+                writeln!(f, "\ndates by template")?;
+            }
+            writeln!(
+                f,
+                "{:>11}  {}",
+                grouped(*count),
+                shortened(self.filter.dates().name(template))
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn expressions(f: &mut fmt::Formatter<'_>, title: &str, regexes: &[Regex], counts: &[u64]) -> fmt::Result {
+    if regexes.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "\n{title}")?;
+    for (n, (regex, count)) in regexes.iter().zip(counts).enumerate() {
+        writeln!(f, "{:>11}  #{n:<3} {}", grouped(*count), shortened(&regex.text))?;
+    }
+    Ok(())
+}
+
+/// A text in which nothing can steer the terminal: log lines are written by attackers.
+fn printable(text: &str) -> String {
+    let escape = |char: char| char.is_control() || ('\u{202a}'..='\u{202e}').contains(&char);
+    text.chars()
+        .flat_map(|char| {
+            let escaped = escape(char).then(|| char.escape_default());
+            let plain = (!escape(char)).then_some(char);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+fn shortened(text: &str) -> String {
+    let text = printable(text.trim());
+    if text.chars().count() <= WIDTH {
+        return text;
+    }
+    text.chars().take(WIDTH - 1).chain(['…']).collect()
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_line_steers_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\tc\u{202e}é"), "a\\u{1b}[31mb\\tc\\u{202e}é");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+    }
+}

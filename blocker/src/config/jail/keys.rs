@@ -1,0 +1,72 @@
+//! The keys of a jail: those with a meaning here, those of fail2ban's that have none, and those still to come.
+
+use super::section::Section;
+use crate::filter::definition;
+use crate::problem::{Problems, did_you_mean};
+
+/// Keys with a meaning here, beside those of a filter.
+const KEYS: [&str; 16] = [
+    "enabled",
+    "filter",
+    "logpath",
+    "backend",
+    "logtimezone",
+    "action",
+    "banaction",
+    "banaction_allports",
+    "port",
+    "protocol",
+    "bantime",
+    "findtime",
+    "maxretry",
+    "ignoreip",
+    "ignorecommand",
+    "ignoreself",
+];
+
+/// Keys of fail2ban's that say how its actions and its reading of files work. blocker has its own ways for both, so they are
+/// read over; so is `ignoreself`, since the machine's own addresses are always on the allowlist.
+const READ_OVER: [&str; 13] = [
+    "chain",
+    "destemail",
+    "fail2ban_agent",
+    "ignorecache",
+    "logencoding",
+    "maxmatches",
+    "mode",
+    "mta",
+    "sender",
+    "sendername",
+    "skip_if_nologs",
+    "systemd_if_nologs",
+    "known/failregex",
+];
+
+/// Keys that make bans of a host that comes back longer. They are taken and named in a warning.
+const NOT_YET: &str = "bantime.";
+
+/// Takes note of keys that are slips of the finger as problems, and of those that nothing uses as warnings.
+pub(super) fn check(section: &Section<'_>, problems: &mut Problems, warnings: &mut Problems) {
+    for (key, value) in section.own_keys() {
+        let known = KEYS.contains(&key) || READ_OVER.contains(&key) || definition::KEYS.contains(&key);
+        if known || section.layers().mention(key) {
+            continue;
+        }
+        if key.starts_with(NOT_YET) {
+            let what = format!("`{key}` has no effect in this version: bans last as `bantime` says");
+            warnings.add(&value.place(), what, "set `bantime` to what it should be at least");
+            continue;
+        }
+        let hint = did_you_mean(key, KEYS.into_iter().chain(definition::KEYS));
+        if hint.is_empty() {
+            let hint = "take the line out, or use it as %(name)s somewhere";
+            warnings.add(
+                &value.place(),
+                format!("`{key}` has no meaning and nothing uses it"),
+                hint,
+            );
+        } else {
+            problems.add(&value.place(), format!("unknown key `{key}`"), hint);
+        }
+    }
+}

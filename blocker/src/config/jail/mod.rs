@@ -1,0 +1,302 @@
+//! From a jail's section to its settings.
+
+mod keys;
+mod scope;
+mod section;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use self::section::Section;
+use super::tree::Tree;
+use super::{BrokenJail, JailSettings, duration};
+use crate::filter::definition::{self, Definition};
+use crate::filter::parameters::Named;
+use crate::filter::value::Value;
+use crate::filter::{Filter, date, hijack};
+use crate::jail::{BanTime, Rules};
+use crate::problem::Problems;
+
+/// fail2ban's defaults.
+const BAN_TIME: BanTime = BanTime::For(SignedDuration::from_mins(10));
+const FIND_TIME: SignedDuration = SignedDuration::from_mins(10);
+const MAX_RETRY: u32 = 5;
+/// A jail remembers so many failures of each host at the most.
+const MAX_MAX_RETRY: u32 = 1000;
+
+/// What the jail files hold.
+#[derive(Debug, Default)]
+pub(super) struct Jails {
+    /// The enabled jails that are without a problem.
+    pub(super) sound: Vec<JailSettings>,
+    /// The enabled jails that are not.
+    pub(super) broken: Vec<BrokenJail>,
+    /// What is doubtful in either.
+    pub(super) warnings: Problems,
+}
+
+/// Reads every enabled jail.
+pub(super) fn all(tree: &Tree) -> Jails {
+    let mut jails = Jails::default();
+    for layer in &tree.jails.sections {
+        let mut problems = Problems::default();
+        let folder = tree.folder.as_deref().unwrap_or(Path::new(super::builtin::NAME));
+        let mut reader = Reader {
+            tree,
+            section: Section::new(&tree.jails, layer, folder),
+            problems: &mut problems,
+            warnings: &mut jails.warnings,
+        };
+        let jail = reader.jail();
+        if !problems.0.is_empty() {
+            jails.broken.push(BrokenJail {
+                name: layer.name.clone(),
+                problems,
+            });
+        } else if let Some(jail) = jail {
+            jails.sound.push(jail);
+        }
+    }
+    jails
+}
+
+/// Reads one jail's section and takes note of its problems.
+struct Reader<'a> {
+    tree: &'a Tree,
+    section: Section<'a>,
+    problems: &'a mut Problems,
+    warnings: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    /// The jail; none when it is not enabled, or when a problem was taken note of.
+    fn jail(&mut self) -> Option<JailSettings> {
+        if !self.read("enabled", boolean, false) {
+            return None;
+        }
+        keys::check(&self.section, self.problems, self.warnings);
+        self.name();
+        self.backend();
+        self.ignorecommand();
+        let definition = self.definition();
+        let rules = Rules {
+            max_retry: self.read("maxretry", max_retry, MAX_RETRY),
+            find_time: self.read("findtime", duration::parse, FIND_TIME),
+            ban_time: self.read("bantime", duration::parse_ban_time, BAN_TIME),
+            ignore: self.ignore(),
+        };
+        let zone = self.read("logtimezone", date::parse_zone, TimeZone::system());
+        let logs = self.logs();
+        let logs_place = self
+            .get("logpath")
+            .map_or_else(|| self.section.place().clone(), |value| value.place());
+        let scope = self.scope();
+        let filter = self.problems.absorb(Filter::compile(&definition?))?;
+        let filter = Arc::new(filter);
+        self.warnings.0.extend(hijack::warnings(&filter));
+        Some(JailSettings {
+            name: self.section.name().to_owned(),
+            filter,
+            zone,
+            logs,
+            logs_place,
+            rules,
+            scope: scope?,
+        })
+    }
+
+    /// The name stands in metrics, log lines and names of nftables sets.
+    fn name(&mut self) {
+        let name = self.section.name();
+        let plain = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            let hint = "use at most 64 letters, digits, `-` and `_`";
+            let what = format!("`{name}` cannot be a jail's name");
+            self.problems.add(self.section.place(), what, hint);
+        }
+    }
+
+    fn get(&mut self, key: &str) -> Option<Value> {
+        self.section.get(key, self.problems)
+    }
+
+    /// The value of `key`, read by `parse`; `default` where it is absent or empty or, after taking note, wrong.
+    fn read<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>, default: T) -> T {
+        let Some(value) = self.get(key).filter(|value| !value.is_empty()) else {
+            return default;
+        };
+        match parse(&value.text()) {
+            Ok(value) => value,
+            Err(what) => {
+                self.wrong(key, &value, what, "");
+                default
+            }
+        }
+    }
+
+    fn wrong(&mut self, key: &str, value: &Value, what: impl AsRef<str>, hint: &str) {
+        let what = format!("jail [{}]: {key}: {}", self.section.name(), what.as_ref());
+        self.problems.add(&value.place(), what, hint);
+    }
+
+    fn missing(&mut self, what: &str, hint: &str) {
+        let what = format!("jail [{}] {what}", self.section.name());
+        self.problems.add(self.section.place(), what, hint);
+    }
+
+    fn backend(&mut self) {
+        if let Some(value) = self.get("backend").filter(|value| reads_journal(&value.text())) {
+            let what = "this version does not read the systemd journal";
+            self.wrong(
+                "backend",
+                &value,
+                what,
+                "write `backend = auto`, and in `logpath` a file that rsyslog writes",
+            );
+        }
+    }
+
+    /// Whoever the command would exempt must not be banned, so a jail that needs it cannot run without it.
+    fn ignorecommand(&mut self) {
+        if let Some(value) = self.get("ignorecommand").filter(|value| !value.is_empty()) {
+            let what = "this version runs no command, and would ban whom it exempts";
+            self.wrong(
+                "ignorecommand",
+                &value,
+                what,
+                "list the hosts in `ignoreip` and write `ignorecommand =`",
+            );
+        }
+    }
+
+    /// The jail's filter, with the keys that the jail sets itself in the place of the filter's.
+    fn definition(&mut self) -> Option<Definition> {
+        let value = self.get("filter").filter(|value| !value.is_empty());
+        // As in fail2ban's own files, where every jail says `filter = %(__name__)s`.
+        let value = value.unwrap_or_else(|| Value::given(self.section.place(), self.section.name()));
+        let mut named = match Named::parse(&value.joined()) {
+            Ok(named) => named,
+            Err(what) => {
+                self.wrong("filter", &value, what, "");
+                return None;
+            }
+        };
+        let backend = self.get("backend").map(|value| value.text()).unwrap_or_default();
+        if named.get("logtype").is_none() && reads_journal(&backend) {
+            named.parameters.push(("logtype".to_owned(), "journal".to_owned()));
+        }
+        let read = self.tree.filter(&named.name, &named.parameters);
+        if read.is_err() {
+            let what = format!("jail [{}] cannot use the filter `{}`", self.section.name(), named.name);
+            self.problems.add(&value.place(), what, "see the next line");
+        }
+        let mut definition = self.problems.absorb(read)?;
+        for (key, value) in definition.values() {
+            self.section.give(&format!("known/{key}"), value.clone());
+        }
+        for key in definition::KEYS {
+            if let Some(value) = self.get(key) {
+                definition.replace(key, value);
+            }
+        }
+        Some(definition)
+    }
+
+    fn logs(&mut self) -> Vec<PathBuf> {
+        let Some(value) = self.get("logpath") else {
+            self.missing("names no log", "write `logpath = /var/log/mail.log`");
+            return Vec::new();
+        };
+        let text = value.text();
+        // `tail` asks fail2ban to begin at a log's end; here only failures within `findtime` count anyway.
+        let words = text.split_whitespace().filter(|word| !["tail", "head"].contains(word));
+        let logs: Vec<PathBuf> = words.flat_map(expanded).collect();
+        if logs.is_empty() {
+            self.wrong("logpath", &value, "is empty", "write `logpath = /var/log/mail.log`");
+        }
+        for log in logs.iter().filter(|log| !log.is_absolute()) {
+            let what = format!("`{}` is no absolute path", log.display());
+            self.wrong("logpath", &value, what, "begin it with `/`");
+        }
+        logs
+    }
+
+    fn ignore(&mut self) -> Vec<IpNet> {
+        let mut ignored = Vec::new();
+        if let Some(value) = self.get("ignoreip") {
+            let text = value.text();
+            let words = text.split(|char: char| char.is_whitespace() || char == ',');
+            for word in words.filter(|word| !word.is_empty()) {
+                match network(word) {
+                    Ok(network) => ignored.push(network),
+                    Err(what) => {
+                        let hint = "write addresses and networks such as 198.51.100.0/24";
+                        self.wrong("ignoreip", &value, what, hint);
+                    }
+                }
+            }
+        }
+        ignored
+    }
+}
+
+/// The files that a path with wildcards stands for now; the path itself where there are none, for it to be named as missing.
+fn expanded(path: &str) -> Vec<PathBuf> {
+    let found: Vec<PathBuf> = match glob::glob(path) {
+        Ok(paths) if path.contains(['*', '?', '[']) => paths.filter_map(Result::ok).collect(),
+        _ => Vec::new(),
+    };
+    if found.is_empty() {
+        vec![PathBuf::from(path)]
+    } else {
+        found
+    }
+}
+
+fn reads_journal(backend: &str) -> bool {
+    backend.trim().starts_with("systemd")
+}
+
+/// Reads an address or a network. One that is IPv4 in IPv6's clothes (RFC 4291, 2.5.5.2) is taken for IPv4, as hosts in lines are.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let network = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network = network.map_err(|_| format!("`{text}` is neither an address nor a network"))?;
+    let IpNet::V6(v6) = network else {
+        return Ok(network.trunc());
+    };
+    match (
+        v6.addr().to_ipv4_mapped(),
+        v6.prefix_len().checked_sub(MAPPED_PREFIX_LEN),
+    ) {
+        (Some(v4), Some(prefix_len)) => Ipv4Net::new(v4, prefix_len)
+            .map(|v4| IpNet::V4(v4.trunc()))
+            .map_err(|error| format!("`{text}`: {error}")),
+        (Some(_), None) => Err(format!(
+            "`{text}` covers more than the IPv4 addresses that it speaks of"
+        )),
+        (None, _) => Ok(network.trunc()),
+    }
+}
+
+/// Length of the prefix `::ffff:0:0/96`, behind which IPv6 holds IPv4 addresses.
+const MAPPED_PREFIX_LEN: u8 = 96;
+
+fn max_retry(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_MAX_RETRY).contains(number));
+    number.ok_or_else(|| format!("`{text}` is no number from 1 to {MAX_MAX_RETRY}"))
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(format!("`{text}` is neither `true` nor `false`")),
+    }
+}

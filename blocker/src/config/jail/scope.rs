@@ -1,0 +1,67 @@
+//! What a jail's bans cover: the ports and protocol that its actions name, or else the jail itself.
+//!
+//! An action is not executed: the firewall is blocker's own.
+
+use super::Reader;
+use crate::ban::{Protocol, Scope};
+use crate::config::ports;
+use crate::filter::parameters::Named;
+use crate::filter::value::Value;
+
+/// Every port there is.
+const ALL_PORTS: &str = "0:65535";
+
+impl Reader<'_> {
+    /// The jail's scope.
+    pub(super) fn scope(&mut self) -> Option<Scope> {
+        let mut named: Vec<(Value, String)> = Vec::new();
+        let own = self.get("port");
+        if let Some(value) = self.get("action") {
+            match Named::parse_all(&value.text()) {
+                Ok(actions) => {
+                    for action in &actions {
+                        self.protocol(&value, action.get("protocol"));
+                        let all = action.name.ends_with("-allports").then_some(ALL_PORTS);
+                        if let Some(port) = all.or(action.get("port")) {
+                            // Mostly the action only repeats the jail's own, and what is wrong with it is wrong there.
+                            let source = own.as_ref().filter(|own| own.joined() == port).unwrap_or(&value);
+                            named.push((source.clone(), port.to_owned()));
+                        }
+                    }
+                }
+                Err(what) => self.wrong("action", &value, what, ""),
+            }
+        }
+        if let Some(value) = self.get("protocol") {
+            self.protocol(&value, Some(value.text().as_str()));
+        }
+        if named.is_empty() {
+            named.extend(own.map(|value| (value.clone(), value.joined())));
+        }
+        if named.is_empty() {
+            self.missing(
+                "names no port",
+                "write `port = smtp`: a ban covers the ports that its jail names and no others",
+            );
+            return None;
+        }
+        let all: Vec<&str> = named.iter().map(|(_, ports)| ports.as_str()).collect();
+        match ports::parse(&all.join(",")) {
+            Ok(ports) => Some(Scope {
+                protocol: Protocol::Tcp,
+                ports,
+            }),
+            Err((what, hint)) => {
+                self.wrong("port", &named[0].0, what, &hint);
+                None
+            }
+        }
+    }
+
+    fn protocol(&mut self, value: &Value, protocol: Option<&str>) {
+        if let Some(other) = protocol.filter(|protocol| !protocol.eq_ignore_ascii_case("tcp")) {
+            let what = format!("bans on protocol `{other}` are not possible yet");
+            self.wrong("protocol", value, what, "mail is TCP: write `tcp`");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: &str = "2026-08-26T12:00:00Z";
+
+fn reader(patterns: &[&str]) -> DateReader {
+    let patterns = DatePatterns::compile(patterns.iter().copied()).unwrap();
+    DateReader::new(Arc::new(patterns), TimeZone::get("Europe/Berlin").unwrap())
+}
+
+fn cut(patterns: &[&str], line: &str, now: &str) -> Option<(String, String)> {
+    let mut reader = reader(patterns);
+    let cut = reader.cut(line, now.parse().unwrap());
+    cut.template?;
+    Some((cut.time?.to_string(), format!("{}{}", cut.before, cut.after)))
+}
+
+fn time(line: &str, now: &str) -> String {
+    cut(&[], line, now).unwrap().0
+}
+
+/// The time that a pattern reads in a line.
+fn read(pattern: &str, line: &str) -> Option<String> {
+    cut(&[pattern], line, NOW).map(|(time, _)| time)
+}
+
+#[test]
+fn reads_rsyslogs_default() {
+    let (time, text) = cut(&[], "2024-08-26T01:33:38.572449+02:00 relay postfix/smtpd[12]: x", NOW).unwrap();
+    assert_eq!(time, "2024-08-25T23:33:38Z");
+    assert_eq!(text, " relay postfix/smtpd[12]: x");
+}
+
+#[test]
+fn reads_the_older_form_in_the_logs_zone() {
+    let (read, text) = cut(&[], "Aug 26 01:33:38 relay postfix/smtpd[12]: x", NOW).unwrap();
+    assert_eq!(read, "2026-08-25T23:33:38Z");
+    assert_eq!(text, " relay postfix/smtpd[12]: x");
+    assert_eq!(time("Aug  6 01:33:38 x", NOW), "2026-08-05T23:33:38Z");
+}
+
+#[test]
+fn reads_dates_as_programs_write_them() {
+    for (line, expected) in [
+        ("2005/01/23 21:59:59 x", "2005-01-23T20:59:59Z"),
+        ("2005.01.23 21:59:59 x", "2005-01-23T20:59:59Z"),
+        ("Sun Jan 23 21:59:59.011 2005 x", "2005-01-23T20:59:59Z"),
+        ("Sun Jan 23 2005 21:59:59 x", "2005-01-23T20:59:59Z"),
+        ("23/01/2005 21:59:59 x", "2005-01-23T20:59:59Z"),
+        ("23-01-05 21:59:59 x", "2005-01-23T20:59:59Z"),
+        (
+            "192.0.2.4 - - [23/Jan/2005:21:59:59 +0100] \"GET\"",
+            "2005-01-23T20:59:59Z",
+        ),
+        ("26-Jul-2007 15:20:52.252 x", "2007-07-26T13:20:52Z"),
+        ("05/20/2008:01:57:39 x", "2008-05-19T23:57:39Z"),
+        ("01-27-2012 16:22:44.252 x", "2012-01-27T15:22:44Z"),
+        ("1106513999.5 x", "2005-01-23T20:59:59Z"),
+        ("[1106513999] x", "2005-01-23T20:59:59Z"),
+        ("type=USER msg=audit(1106513999.000:12): x", "2005-01-23T20:59:59Z"),
+        ("<01/23/05@21:59:59> x", "2005-01-23T20:59:59Z"),
+        ("050123 21:59:59 x", "2005-01-23T20:59:59Z"),
+        ("Jan 23, 2005 9:59:59 PM x", "2005-01-23T20:59:59Z"),
+        ("Jan-23-05 21:59:59 x", "2005-01-23T20:59:59Z"),
+        ("20050123T215959 x", "2005-01-23T20:59:59Z"),
+        ("CET Jan 23 21:59:59 2005 x", "2005-01-23T20:59:59Z"),
+        ("+01:00 Jan 23 21:59:59.011 2005 x", "2005-01-23T20:59:59Z"),
+        ("@4000000041f4104f2f6b0dc4 x", "2005-01-23T20:59:59Z"),
+        ("13:00:00 x", "2026-08-26T11:00:00Z"),
+        ("23:00:00 x", "2026-08-25T21:00:00Z"),
+    ] {
+        let read = cut(&[], line, NOW).map(|(time, _)| time.replace(".5Z", "Z"));
+        assert_eq!(read.as_deref(), Some(expected), "{line}");
+    }
+}
+
+#[test]
+fn decembers_line_read_in_january_is_last_years() {
+    let read = time("Dec 31 23:59:59 x", "2026-01-01T00:00:05Z");
+    assert_eq!(read, "2025-12-31T22:59:59Z");
+}
+
+#[test]
+fn a_date_less_than_a_day_ahead_is_this_years() {
+    assert_eq!(time("Aug 27 10:00:00 x", NOW), "2026-08-27T08:00:00Z");
+    assert_eq!(time("Aug 28 10:00:00 x", NOW), "2025-08-28T08:00:00Z");
+}
+
+#[test]
+fn a_leap_day_is_looked_for_in_the_year_before() {
+    let read = time("Feb 29 10:00:00 x", "2025-01-10T00:00:00Z");
+    assert_eq!(read, "2024-02-29T09:00:00Z");
+}
+
+#[test]
+fn a_line_without_a_date_has_none() {
+    for line in [
+        "",
+        "x",
+        "postfix/smtpd[12]: reject",
+        "Aug 99 01:33:38 x",
+        "2024-99-26T01:33:38Z x",
+        "Äug 26",
+    ] {
+        assert_eq!(cut(&["{^LN-BEG}"], line, NOW), None, "{line:?}");
+    }
+}
+
+#[test]
+fn a_line_without_a_date_goes_with_the_one_before_it() {
+    let mut reader = reader(&["{^LN-BEG}"]);
+    let now: Timestamp = NOW.parse().unwrap();
+    assert_eq!(reader.cut("x", now).time, None);
+    let dated = reader.cut("2026-08-26T11:59:30Z x", now).time;
+    assert_eq!(reader.cut("x", now).time, dated);
+    assert_eq!(
+        reader.cut("x", now + SignedDuration::from_secs(31)).time,
+        None,
+        "too long ago"
+    );
+}
+
+#[test]
+fn a_date_in_an_attackers_words_is_not_looked_for_at_the_lines_beginning() {
+    assert_eq!(read("{^LN-BEG}", "relay postfix: helo=<2024-08-26T01:33:38Z>"), None);
+    assert!(read("{DEFAULT}", "relay postfix: helo=<2024-08-26T01:33:38Z>").is_some());
+}
+
+#[test]
+fn of_several_dates_the_first_counts() {
+    let line = "x 2024-08-26 01:33:38 y Aug 25 01:33:38 z";
+    assert_eq!(read("{DEFAULT}", line).unwrap(), "2024-08-25T23:33:38Z");
+    let line = "x Aug 25 01:33:38 y 2024-08-26 01:33:38 z";
+    assert_eq!(read("{DEFAULT}", line).unwrap(), "2026-08-24T23:33:38Z");
+}
+
+#[test]
+fn patterns_take_fields_markers_and_groups() {
+    for (pattern, line, expected) in [
+        ("^%Y-%m-%d %H:%M:%S", "2024-08-26 01:33:38 x", "2024-08-25T23:33:38Z"),
+        (
+            "^[^\\[]*\\[({DATE})",
+            "192.0.2.4 - [26/Aug/2024:01:33:38 +0000] x",
+            "2024-08-26T01:33:38Z",
+        ),
+        ("{^LN-BEG}Epoch", "1724636018 x", "2024-08-26T01:33:38Z"),
+        ("LEPOCH", "1724636018123 x", "2024-08-26T01:33:38.123Z"),
+        ("LEPOCH", "1724636018123456 x", "2024-08-26T01:33:38.123456Z"),
+        ("^t={EPOCH} ", "t=1724636018 x", "2024-08-26T01:33:38Z"),
+        ("TAI64N", "@4000000066cbdb722f6b0dc4 x", "2024-08-26T01:33:38Z"),
+        ("%d%b%y %l:%M%p", "26Aug24 1:33PM x", "2024-08-26T11:33:00Z"),
+        ("%Y-%j %H", "2024-239 01 x", "2024-08-25T23:00:00Z"),
+        ("%Y week %W %a %H", "2024 week 35 Mon 01 x", "2024-08-25T23:00:00Z"),
+        ("%c", "Mon Aug 26 01:33:38 2024 x", "2024-08-25T23:33:38Z"),
+        ("{UNB}%Y%m%d%H%M%S", "x20240826013338y", "2024-08-25T23:33:38Z"),
+        ("**%H:%M:%S**", "x11:33:38y", "2026-08-26T09:33:38Z"),
+        (
+            "%Y-%m-%d %H:%M:%S %Exz",
+            "2024-08-26 01:33:38 PST",
+            "2024-08-26T09:33:38Z",
+        ),
+        (
+            "%Y-%m-%d %H:%M:%S %Exz",
+            "2024-08-26 01:33:38 UTC-0330",
+            "2024-08-26T05:03:38Z",
+        ),
+    ] {
+        assert_eq!(read(pattern, line).as_deref(), Some(expected), "{pattern}");
+    }
+}
+
+#[test]
+fn whole_words_only_unless_the_pattern_says_otherwise() {
+    assert_eq!(read("%Y%m%d%H%M%S", "x20240826013338y"), None);
+    assert_eq!(read("%H:%M:%S", "911:33:38"), None);
+    assert_eq!(read("%H:%M:%S", "=11:33:38,").as_deref(), Some("2026-08-26T09:33:38Z"));
+}
+
+#[test]
+fn a_pattern_may_say_that_there_is_no_date() {
+    let cut = |pattern: &str| cut(&[pattern], "WARNING: x", NOW);
+    assert_eq!(cut("{NONE}"), Some((NOW.to_owned(), "WARNING: x".to_owned())));
+    assert_eq!(cut("^WARNING:()**"), Some((NOW.to_owned(), "WARNING: x".to_owned())));
+}
+
+#[test]
+fn a_bad_pattern_is_named_with_its_index() {
+    let patterns = ["%Y", "%Q", "{^LN-BEG}(%H", "{DATUM} x", "%Exf"];
+    let errors = DatePatterns::compile(patterns).unwrap_err();
+    let at: Vec<usize> = errors.iter().map(|(n, _)| *n).collect();
+    assert_eq!(at, [1, 2, 3, 4], "{errors:?}");
+    assert!(
+        errors[0].1.what.contains("%Q") && errors[3].1.what.contains("%Exf"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn zones_have_many_names() {
+    for (text, offset) in [
+        ("UTC+0200", 7200),
+        ("CEST", 7200),
+        ("-03:30", -12600),
+        ("Europe/Berlin", 7200),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", 7200),
+    ] {
+        let zone = parse_zone(text).unwrap();
+        let offset_there = zone.to_offset(NOW.parse().unwrap()).seconds();
+        assert_eq!(offset_there, offset, "{text}");
+    }
+    assert!(parse_zone("Mars").is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_line_makes_it_panic(line in "\\PC*") {
+        let _ = cut(&[], &line, NOW);
+    }
+
+    #[test]
+    fn no_pattern_makes_it_panic(pattern in r"(%[a-zA-Z%]|Ex|[(){}^$*\[\]|?]|\{DATE\}|\{UNB\}|\{EPOCH\}|\PC){0,12}") {
+        if let Ok(patterns) = DatePatterns::compile([pattern.as_str()]) {
+            let mut reader = DateReader::new(Arc::new(patterns), TimeZone::UTC);
+            reader.cut("Aug 26 01:33:38 2024 x 1724636018", NOW.parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn nothing_after_the_date_is_lost(text in " \\PC*") {
+        let (_, rest) = cut(&["{^LN-BEG}"], &format!("Aug 26 01:33:38{text}"), NOW).unwrap();
+        // A year may be part of the date.
+        prop_assert!(text.ends_with(&rest));
+    }
+}

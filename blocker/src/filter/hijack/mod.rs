@@ -1,0 +1,163 @@
+//! Which failregexes an attacker can lead past his own address, to have another's banned.
+//!
+//! Names, HELOs, senders and users in a log line are the client's own words. An expression that may begin anywhere, or that has a `.*`
+//! before the address, can find in them the address that the client chose (CVE-2013-7176, CVE-2013-7177). So for each
+//! expression a line is made that an honest server might write, with such words in it, and given to the filter itself: where it
+//! blames the address in the words, it is warned of, with that line as the proof. A filter that is not warned of is not proved
+//! safe.
+
+mod sample;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use self::sample::{Piece, Sample};
+use super::Filter;
+use super::date::Cut;
+use super::identity::Identity;
+use super::matcher::{Matcher, Search};
+use crate::problem::Problem;
+
+/// The client, and whom he would like to be banned: addresses for documentation, RFC 5737.
+const CLIENT: &str = "192.0.2.4";
+const VICTIM: &str = "198.51.100.9";
+/// What servers log of a client before they come to his words.
+const BEFORE_WORDS: [&str; 3] = [
+    " relay postfix/smtpd[12]: NOQUEUE: reject: RCPT from unknown[192.0.2.4]: 550 5.1.1 <x@y.example>: Recipient address rejected; helo=<",
+    " relay postfix/cleanup[12]: 4F2: message-id=<",
+    " relay sshd[12]: Invalid user ",
+];
+
+/// Warns of the failregexes, and of the prefregex, that can be led astray.
+#[must_use]
+pub fn warnings(filter: &Arc<Filter>) -> Vec<Problem> {
+    if filter.max_lines > 1 {
+        return Vec::new();
+    }
+    let prefix = filter.prefregex().map(|regex| (regex, Sample::of(&regex.pattern)));
+    let mut found = Vec::new();
+    if let Some((regex, Some(sample))) = &prefix
+        && sample.has_address()
+    {
+        let content = filter.failregex.first().and_then(|regex| Sample::of(&regex.pattern));
+        let content = content.map_or_else(String::new, |sample| sample.text(CLIENT, ""));
+        let lines = candidates(sample, &content);
+        found.extend(
+            lines
+                .into_iter()
+                .find_map(|led| led.proven(filter, None))
+                .map(|led| led.problem("prefregex", regex)),
+        );
+    }
+    let around = |content: &str| match &prefix {
+        Some((_, Some(sample))) => sample.text(CLIENT, content),
+        _ => content.to_owned(),
+    };
+    for (n, regex) in filter.failregex.iter().enumerate() {
+        let Some(sample) = Sample::of(&regex.pattern).filter(Sample::has_address) else {
+            continue;
+        };
+        let lines = candidates(&sample, "").into_iter().map(|led| Led {
+            line: around(&led.line),
+            ..led
+        });
+        let proven = lines.into_iter().find_map(|led| led.proven(filter, Some(n)));
+        found.extend(proven.map(|led| led.problem("failregex", regex)));
+    }
+    found
+}
+
+/// A line that may lead an expression astray.
+struct Led {
+    line: String,
+    way: Way,
+}
+
+/// How the client's words come to be read as the server's.
+#[derive(Clone, Copy)]
+enum Way {
+    /// The expression may begin anywhere in the line.
+    Unanchored,
+    /// A repetition before the address reaches over it.
+    Past,
+    /// A repetition before the address gives way to what comes first.
+    Before,
+}
+
+/// The lines that are worth a try.
+fn candidates(sample: &Sample, content: &str) -> Vec<Led> {
+    let mut lines = Vec::new();
+    if !sample.is_anchored {
+        lines.extend(BEFORE_WORDS.map(|before| Led {
+            line: format!("{before}{}", sample.text(VICTIM, content)),
+            way: Way::Unanchored,
+        }));
+    }
+    let honest = sample.text(CLIENT, content);
+    for (at, piece) in sample.pieces.iter().enumerate() {
+        let Piece::Repeated { least, accepts } = piece else {
+            if matches!(piece, Piece::Address) {
+                break;
+            }
+            continue;
+        };
+        let rest = |address| sample.text_from(at + 1, address, content);
+        lines.push(Led {
+            line: format!("{honest} {}", rest(VICTIM)),
+            way: Way::Past,
+        });
+        let words = format!("{least}{} ", rest(VICTIM));
+        if accepts.as_ref().is_some_and(|accepts| accepts.is_match(&words)) {
+            lines.push(Led {
+                line: format!("{}{words}{}", sample.text_to(at, CLIENT, content), rest(CLIENT)),
+                way: Way::Before,
+            });
+        }
+    }
+    lines
+}
+
+impl Led {
+    /// The line, if the filter blames the victim for it. `failregex` says by which expression.
+    fn proven(self, filter: &Arc<Filter>, failregex: Option<usize>) -> Option<Self> {
+        let victim: IpAddr = VICTIM.parse().ok()?;
+        let mut matcher = Matcher::new(Arc::clone(filter), Search::All);
+        let cut = Cut {
+            before: "",
+            after: &self.line,
+            time: None,
+            template: None,
+        };
+        let blamed =
+            matcher.apply(&cut).hits.into_iter().any(|hit| {
+                failregex.is_none_or(|n| hit.failregex == n) && hit.identity == Some(Identity::Address(victim))
+            });
+        blamed.then_some(self)
+    }
+
+    fn problem(self, key: &str, regex: &super::Regex) -> Problem {
+        let hint = match self.way {
+            Way::Unanchored => {
+                "anchor it: begin it with `^` and spell out what the line begins with, up to the address"
+            }
+            Way::Past => {
+                "write what cannot reach past an address, such as `[^\\[\\]]*`, in the place of `.*` before it"
+            }
+            Way::Before => {
+                "write what the server puts there, or what cannot hold an address, such as `[^\\[\\]]*`, in the place of `.*` before it"
+            }
+        };
+        Problem {
+            place: regex.place.clone(),
+            what: format!(
+                "{key} `{}` can be led astray: the line `{}` of the client {CLIENT} has {VICTIM} banned, whom the client names",
+                regex.text,
+                self.line.escape_debug()
+            ),
+            hint: hint.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

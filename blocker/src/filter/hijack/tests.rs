@@ -1,0 +1,77 @@
+use std::path::Path;
+
+use super::*;
+use crate::filter::definition::Definition;
+use crate::filter::value::Value;
+use crate::problem::Place;
+
+fn warned(prefregex: Option<&str>, failregex: &str) -> Vec<String> {
+    let mut definition = Definition::of_regex(failregex);
+    if let Some(prefregex) = prefregex {
+        definition.replace("prefregex", Value::given(&Place::file(Path::new("x")), prefregex));
+    }
+    let filter = Arc::new(Filter::compile(&definition).unwrap());
+    warnings(&filter).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_expression_that_begins_anywhere_is_warned_of() {
+    let warned = warned(None, r"reject: RCPT from [^[]*\[<HOST>\]: 554");
+    assert_eq!(warned.len(), 1);
+    assert!(warned[0].contains("begin it with `^`"), "{warned:?}");
+    assert!(warned[0].contains("[198.51.100.9]: 554"), "{warned:?}");
+}
+
+#[test]
+fn a_repetition_that_reaches_past_the_address_is_warned_of() {
+    for failregex in [
+        r"^ \S+ postfix/smtpd\[\d+\]: .*\[<HOST>\]: SASL",
+        r"^ \S+ dovecot: .+ rip=<HOST>, lip",
+        r"^ (?:\S+ )+rip=<ADDR>,",
+        r"^ \S+ sshd: [^x]*from <HOST> port",
+        r"^ \S+ sshd: (?!x).* from <HOST> port",
+    ] {
+        let warned = warned(None, failregex);
+        assert_eq!(warned.len(), 1, "{failregex}");
+        assert!(warned[0].contains("in the place of `.*`"), "{warned:?}");
+    }
+}
+
+#[test]
+fn a_lazy_repetition_that_gives_way_is_warned_of() {
+    let warned = warned(None, r"^ \S+ dovecot: .*?rip=<HOST>,");
+    assert_eq!(warned.len(), 1, "{warned:?}");
+}
+
+#[test]
+fn what_cannot_pass_an_address_is_not_warned_of() {
+    for failregex in [
+        r"^ \S+ postfix/smtpd\[\d+\]: reject: RCPT from [^\[\]]*\[<HOST>\]: 554 .* denied",
+        r"^ \S+ postfix/smtpd\[\d+\]: warning: [^[]*\[<HOST>\]: SASL \S+ authentication failed",
+        r"^\s*(?:[\w.-]+\s+)?sm-mta\[\d+\]: <ADDR> did not issue",
+        r"^<ADDR> - - \[\] .*$",
+    ] {
+        assert_eq!(warned(None, failregex), [""; 0], "{failregex}");
+    }
+}
+
+#[test]
+fn the_prefix_is_looked_at_too() {
+    let content = "<F-CONTENT>.+</F-CONTENT>$";
+    assert_eq!(
+        warned(Some(&format!("^ \\S+ smtpd: {content}")), r"^from [^[]*\[<HOST>\]"),
+        [""; 0]
+    );
+    assert_eq!(
+        warned(Some(&format!("^ \\S+ smtpd: {content}")), r"from [^[]*\[<HOST>\]").len(),
+        1
+    );
+    assert_eq!(
+        warned(Some(&format!("^.*client <HOST>\\] {content}")), "^denied$").len(),
+        1
+    );
+    assert_eq!(
+        warned(Some(&format!("^\\[client <HOST>\\] {content}")), "^denied$"),
+        [""; 0]
+    );
+}

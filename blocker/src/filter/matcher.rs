@@ -1,0 +1,333 @@
+//! One line through a filter: prefix, failregexes, ignoreregexes, session.
+//!
+//! The first failregex that matches wins; a line that an ignoreregex matches shows nothing. Where there are far fewer ignoreregexes
+//! than failregexes they see the whole line first, otherwise what the prefregex left of it, as in fail2ban.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::date::Cut;
+use super::identity::Identity;
+use super::lines::{Lines, Split, split, text};
+use super::pattern::facts::Facts;
+use super::pattern::{LimitHit, Slots};
+use super::session::Sessions;
+use super::{Filter, Regex};
+
+/// How many failregexes more than ignoreregexes there are before these come first.
+const FEWER: usize = 2;
+
+/// What a failregex found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The failregex, by its index.
+    pub failregex: usize,
+    /// Whose failure it is; none while the session that it belongs to has not named anybody.
+    pub identity: Option<Identity>,
+    /// The address, where the identity is something else beside it.
+    pub address: Option<std::net::IpAddr>,
+    /// When.
+    pub time: Option<Timestamp>,
+    /// Whether the line only adds facts to its session and is no failure.
+    pub nofail: bool,
+    /// What the named groups say.
+    pub facts: Facts,
+    /// How many lines made it.
+    pub lines: usize,
+}
+
+impl Hit {
+    /// Whether this is somebody's failure, now.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        self.identity.is_some() && !self.nofail
+    }
+}
+
+/// What a filter says of a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// What failregexes found.
+    pub hits: Vec<Hit>,
+    /// The ignoreregex that matched, by its index.
+    pub ignored: Option<usize>,
+}
+
+/// Which failregexes are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Up to the first that matches.
+    First,
+    /// All, to see which would match.
+    All,
+}
+
+/// A filter at work on one log.
+#[derive(Debug)]
+pub struct Matcher {
+    filter: Arc<Filter>,
+    search: Search,
+    sessions: Sessions,
+    lines: Lines,
+    /// The line without its date, and its break.
+    line: String,
+    /// What the prefregex left of it, and a break.
+    content: String,
+    slots: MatcherSlots,
+    /// Searches that were given up at the backtracking limit.
+    pub limit_hits: u64,
+}
+
+#[derive(Debug)]
+struct MatcherSlots {
+    prefix: Option<Slots>,
+    fail: Vec<Slots>,
+}
+
+impl Matcher {
+    /// A matcher that has seen nothing.
+    #[must_use]
+    pub fn new(filter: Arc<Filter>, search: Search) -> Self {
+        Self {
+            slots: MatcherSlots {
+                prefix: filter.prefregex().map(|regex| regex.pattern.slots()),
+                fail: filter.failregex.iter().map(|regex| regex.pattern.slots()).collect(),
+            },
+            lines: Lines::new(filter.max_lines),
+            filter,
+            search,
+            sessions: Sessions::default(),
+            line: String::new(),
+            content: String::new(),
+            limit_hits: 0,
+        }
+    }
+
+    /// The filter.
+    #[must_use]
+    pub const fn filter(&self) -> &Arc<Filter> {
+        &self.filter
+    }
+
+    /// Applies the filter to a line.
+    pub fn apply(&mut self, cut: &Cut<'_>) -> Found {
+        self.line.clear();
+        for part in [cut.before, cut.after] {
+            push_without_breaks(&mut self.line, part);
+        }
+        if self.filter.max_lines > 1 {
+            return self.apply_to_several(cut);
+        }
+        self.line.push('\n');
+        let filter = Arc::clone(&self.filter);
+        if comes_first(&filter)
+            && let Some(ignored) = self.ignored(&filter.ignoreregex, &self.line)
+        {
+            return Found {
+                hits: Vec::new(),
+                ignored: Some(ignored),
+            };
+        }
+        let Some(prefix) = self.prefix(&filter) else {
+            return Found::default();
+        };
+        let line = match prefix.content {
+            Some(range) => {
+                self.content.clear();
+                self.content.push_str(&self.line[range]);
+                self.content.push('\n');
+                std::mem::take(&mut self.content)
+            }
+            None => std::mem::take(&mut self.line),
+        };
+        let mut found = Found::default();
+        for (n, regex) in filter.failregex.iter().enumerate() {
+            if !self.search(regex, n, &line) {
+                continue;
+            }
+            if let Some(ignored) = self.ignored(&filter.ignoreregex, &line) {
+                found.ignored = Some(ignored);
+                if self.search == Search::First {
+                    break;
+                }
+                continue;
+            }
+            let facts = regex.pattern.facts(&line, &self.slots.fail[n]);
+            let facts = over(&prefix.facts, facts);
+            found.hits.extend(self.hit(n, facts, 1, cut.time));
+            if self.search == Search::First {
+                break;
+            }
+        }
+        // The buffers are used again for the next line.
+        if filter.prefregex.as_ref().is_some_and(|prefix| prefix.content.is_some()) {
+            self.content = line;
+        } else {
+            self.line = line;
+        }
+        found
+    }
+
+    /// Applies the filter to the last lines together.
+    fn apply_to_several(&mut self, cut: &Cut<'_>) -> Found {
+        self.lines.push(std::mem::take(&mut self.line));
+        let all = self.lines.all();
+        let filter = Arc::clone(&self.filter);
+        self.line = self.lines.text();
+        if comes_first(&filter)
+            && let Some(ignored) = self.ignored(&filter.ignoreregex, &self.line)
+        {
+            return Found {
+                hits: Vec::new(),
+                ignored: Some(ignored),
+            };
+        }
+        let Some(prefix) = self.prefix(&filter) else {
+            return Found::default();
+        };
+        if let Some(range) = prefix.content {
+            let content = self.line[range].to_owned();
+            self.lines.replace([content]);
+        }
+        let mut found = Found::default();
+        for (n, regex) in filter.failregex.iter().enumerate() {
+            let text = self.lines.text();
+            if !self.search(regex, n, &text) {
+                continue;
+            }
+            let Split { matched, unmatched } = self.split(regex, n, &all, &text);
+            self.lines.replace(unmatched);
+            if let Some(ignored) = self.ignored(&filter.ignoreregex, &lines_text(&matched)) {
+                found.ignored = Some(ignored);
+                if self.search == Search::First {
+                    break;
+                }
+                continue;
+            }
+            let facts = over(&prefix.facts, regex.pattern.facts(&text, &self.slots.fail[n]));
+            found.hits.extend(self.hit(n, facts, matched.len(), cut.time));
+            if self.search == Search::First {
+                break;
+            }
+        }
+        found
+    }
+
+    fn split(&self, regex: &Regex, n: usize, all: &[String], text: &str) -> Split {
+        let slots = &self.slots.fail[n];
+        let mut skipped = String::new();
+        for number in 0.. {
+            let Some(group) = regex.pattern.group(&format!("skiplines{number}")) else {
+                break;
+            };
+            skipped.push_str(slots.group(group).map_or("", |range| &text[range]));
+        }
+        split(all, text, &slots.group(0).unwrap_or_default(), &skipped)
+    }
+
+    fn search(&mut self, regex: &Regex, n: usize, text: &str) -> bool {
+        let result = regex.pattern.search(text, &mut self.slots.fail[n]);
+        self.note_limit(result)
+    }
+
+    /// A search that was given up counts as no match.
+    fn note_limit(&mut self, result: Result<bool, LimitHit>) -> bool {
+        result.unwrap_or_else(|LimitHit| {
+            self.limit_hits += 1;
+            false
+        })
+    }
+
+    /// Applies the prefregex, if there is one, to the line.
+    fn prefix(&mut self, filter: &Filter) -> Option<PrefixMatch> {
+        let (Some(prefix), Some(mut slots)) = (&filter.prefregex, self.slots.prefix.take()) else {
+            return Some(PrefixMatch::default());
+        };
+        let result = prefix.regex.pattern.search(&self.line, &mut slots);
+        let matched = self.note_limit(result).then(|| {
+            let mut facts = prefix.regex.pattern.facts(&self.line, &slots);
+            facts.remove("content");
+            let content = prefix.content.and_then(|content| slots.group(content));
+            PrefixMatch {
+                facts,
+                content: content.filter(|range| !range.is_empty()),
+            }
+        });
+        self.slots.prefix = Some(slots);
+        matched
+    }
+
+    /// The first ignoreregex that matches. One that is given up at the limit does not.
+    fn ignored(&self, ignoreregex: &[Regex], text: &str) -> Option<usize> {
+        ignoreregex.iter().position(|regex| regex.pattern.is_match(text))
+    }
+
+    /// What a match shows, by itself or within its session; nothing where it waits for more lines.
+    fn hit(&mut self, failregex: usize, facts: Facts, lines: usize, time: Option<Timestamp>) -> Option<Hit> {
+        let session = facts.text("mlfid").map(str::to_owned);
+        let (facts, lines) = match &session {
+            Some(id) => {
+                let session = self.sessions.join(id, facts, lines, time);
+                (session.facts, session.lines)
+            }
+            None => (facts, lines),
+        };
+        let nofail = facts.has("nofail");
+        let identity = Identity::of(&facts);
+        if let (None, Some(id)) = (&identity, &session)
+            && (!nofail || self.search == Search::All)
+        {
+            self.sessions.wait(id);
+        }
+        if identity.is_none() && session.is_none() {
+            // The group that should say whose failure it is has no part in the match.
+            return None;
+        }
+        let (identity, address) = identity.map_or((None, None), |(identity, address)| (Some(identity), address));
+        Some(Hit {
+            failregex,
+            identity,
+            address,
+            time,
+            nofail,
+            facts,
+            lines,
+        })
+    }
+}
+
+/// A line ends once: a break within it, as a message of the journal may have, would let `$` match before its end. It is written as
+/// fail2ban writes it.
+fn push_without_breaks(line: &mut String, text: &str) {
+    let mut parts = text.split('\n');
+    line.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        line.push_str("\\n");
+        line.push_str(part);
+    }
+}
+
+/// What the prefregex left.
+#[derive(Debug, Default)]
+struct PrefixMatch {
+    facts: Facts,
+    /// What stands for the line from here on.
+    content: Option<Range<usize>>,
+}
+
+/// Whether ignoreregexes are tried before failregexes.
+fn comes_first(filter: &Filter) -> bool {
+    !filter.ignoreregex.is_empty() && filter.ignoreregex.len() + FEWER < filter.failregex.len()
+}
+
+fn over(prefix: &Facts, facts: Facts) -> Facts {
+    let mut all = prefix.clone();
+    all.lay_over(facts);
+    all
+}
+
+fn lines_text(lines: &[String]) -> String {
+    text(lines)
+}

@@ -1,0 +1,53 @@
+//! What the tests of filters share: Debian's fail2ban package, a filter at work, the corpora.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in what its cases share too"
+)]
+
+pub mod corpus;
+pub mod package;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use blocker::config::{self, Folder};
+use blocker::filter::Filter;
+use blocker::filter::date::parse_zone;
+use blocker::filter::matcher::Search;
+use blocker::filter::parameters::Named;
+use blocker::filter::trial::{Clock, Trial};
+use jiff::Timestamp;
+
+/// Compiles a filter of a folder, or of those compiled in.
+///
+/// # Panics
+///
+/// With every problem, when it does not compile.
+#[must_use]
+pub fn compile(folder: Option<&Path>, name: &str, parameters: &[(String, String)]) -> Arc<Filter> {
+    let named = Named {
+        name: name.to_owned(),
+        parameters: parameters.to_vec(),
+    };
+    let folder = folder.map_or(Folder::Default, Folder::Given);
+    let compiled = config::filter(folder, &named).and_then(|definition| Filter::compile(&definition));
+    match compiled {
+        Ok(filter) => Arc::new(filter),
+        Err(problems) => panic!("{name}{parameters:?}:\n{problems}"),
+    }
+}
+
+/// A filter at work by a clock: `zone` for dates that name none, `now` in seconds since 1970.
+///
+/// # Panics
+///
+/// When there is no such zone or time.
+#[must_use]
+pub fn trial(filter: &Arc<Filter>, search: Search, zone: &str, now: i64) -> Trial {
+    let clock = Clock::Dates {
+        zone: parse_zone(zone).expect("a zone"),
+        now: Timestamp::from_second(now).expect("a time"),
+    };
+    Trial::new(filter, search, clock)
+}

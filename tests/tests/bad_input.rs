@@ -57,7 +57,7 @@ fn every_mistake_is_named_with_its_place_and_what_to_do() {
             "a filter that does not exist",
             jail("filter = smap"),
             "",
-            &["jail.conf:6:", "filter.d/smap.conf", "holds spam"],
+            &["jail.conf:6:", "filter.d/smap.conf", "did you mean `spam`?"],
         ),
         (
             "a regex that does not compile",

@@ -11,9 +11,6 @@ use crate::machine;
 pub(super) fn check(options: Options) -> Result<ExitCode> {
     let settings = options.settings(OnBroken::Refuse)?;
     println!("configuration: {}", settings.source);
-    for warning in &settings.warnings.0 {
-        println!("warning: {warning}");
-    }
     for jail in &settings.jails {
         let logs: Vec<String> = jail.logs.iter().map(|log| log.display().to_string()).collect();
         println!("jail {}: bans on {}, reads {}", jail.name, jail.scope, logs.join(" "));
@@ -32,9 +29,16 @@ pub(super) fn check(options: Options) -> Result<ExitCode> {
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
+    for warning in &settings.warnings.0 {
+        println!("\nwarning: {}: {}", warning.place, warning.what);
+        if !warning.hint.is_empty() {
+            println!("         {}", warning.hint);
+        }
+    }
     match settings.warnings.0.len() {
         0 => println!("all is well"),
-        warnings => println!("it can run; warnings to look at: {warnings}"),
+        1 => println!("\nall is well, but for the warning above"),
+        warnings => println!("\nall is well, but for the {warnings} warnings above"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,7 @@ use self::jail::Jails;
 use self::tree::Tree;
 use crate::ban::Scope;
 use crate::filter::Filter;
-use crate::filter::definition::Definition;
+use crate::filter::definition::{Definition, LogType};
 use crate::filter::parameters::Named;
 use crate::jail::Rules;
 use crate::problem::{Place, Problems};
@@ -148,7 +148,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
 ///
 /// When there is no such filter, or something in its files is wrong.
 pub fn filter(folder: Folder<'_>, named: &Named) -> Result<Definition, Problems> {
-    tree::filter(folder.existing(), &named.name, &named.parameters)
+    tree::filter(folder.existing(), named, LogType::File)
 }
 
 impl<'a> Folder<'a> {

@@ -195,7 +195,7 @@ fn a_folder_without_jails_or_with_none_enabled_is_refused() {
 }
 
 /// A configuration such as a distribution ships: includes, values of values, parameters, a jail's own keys.
-const STOCK: [(&str, &str); 6] = [
+const STOCK: [(&str, &str); 7] = [
     (
         "jail.conf",
         "[INCLUDES]\nbefore = paths.conf\n[DEFAULT]\nenabled = false\nmode = normal\nfilter = %(__name__)s[mode=%(mode)s]\n\
@@ -207,7 +207,7 @@ const STOCK: [(&str, &str); 6] = [
     ("paths.conf", "[DEFAULT]\nmail_log = /var/log/mail.log\n"),
     (
         "jail.local",
-        "[mail]\nenabled = true\nmode = strict\nfailregex = %(known/failregex)s\n            ^extra <HOST> 5%%$\nbantime.increment = true\n",
+        "[mail]\nenabled = true\nmode = strict\nfailregex = %(known/failregex)s\n            ^extra %(known/_who)s <HOST> 5%%$\nbantime.increment = true\n",
     ),
     (
         "filter.d/mail.conf",
@@ -217,7 +217,8 @@ const STOCK: [(&str, &str); 6] = [
         "filter.d/shared.conf",
         "[DEFAULT]\n_who = nobody\n[INCLUDES]\nafter = shared.local\n",
     ),
-    ("filter.d/shared.local", "[DEFAULT]\n_who = relay\n"),
+    ("filter.d/shared.local", "[DEFAULT]\n_who = somebody\n"),
+    ("filter.d/mail.d/10.conf", "[DEFAULT]\n_who = relay\n"),
 ];
 
 #[test]
@@ -230,7 +231,7 @@ fn a_distributions_configuration_is_taken_as_it_is() {
     assert_eq!(jail.logs, [PathBuf::from("/var/log/mail.log")]);
     assert!(fails(jail, "relay: y 192.0.2.7"));
     assert!(!fails(jail, "relay: x 192.0.2.7"), "that is another mode's");
-    assert!(fails(jail, "extra 192.0.2.7 5%"), "the jail's own expression");
+    assert!(fails(jail, "extra relay 192.0.2.7 5%"), "the jail's own expression");
     let [warning] = settings.warnings.0.as_slice() else {
         panic!("{:#?}", settings.warnings);
     };

@@ -1,14 +1,15 @@
 //! A folder laid out like fail2ban's: which files there are, and in which order they are laid over each other.
 //!
 //! Jails: `jail.conf`, `jail.d/*.conf` sorted, `jail.local`, `jail.d/*.local` sorted; the last value of a key wins. Filters:
-//! `filter.d/NAME.conf`, with `filter.d/NAME.local` over it. A filter that the folder does not have is the one compiled in, if
+//! the same below `filter.d`. A filter that the folder does not have is the one compiled in, if
 //! there is one of that name.
 
 use std::path::{Path, PathBuf};
 
 use super::builtin::{self, Builtin};
-use crate::filter::definition::Definition;
+use crate::filter::definition::{Definition, LogType};
 use crate::filter::layers::{Disk, Layers};
+use crate::filter::parameters::Named;
 use crate::problem::{Place, Problems, did_you_mean};
 
 /// The files of a configuration.
@@ -51,39 +52,28 @@ impl Tree {
     }
 
     /// Reads a filter by its name.
-    pub(super) fn filter(&self, name: &str, parameters: &[(String, String)]) -> Result<Definition, Problems> {
-        filter(self.folder.as_deref(), name, parameters)
+    pub(super) fn filter(&self, named: &Named, log_type: LogType) -> Result<Definition, Problems> {
+        filter(self.folder.as_deref(), named, log_type)
     }
 }
 
 /// Reads the filter of this name from the folder, or else the one compiled in.
-pub(super) fn filter(
-    folder: Option<&Path>,
-    name: &str,
-    parameters: &[(String, String)],
-) -> Result<Definition, Problems> {
+pub(super) fn filter(folder: Option<&Path>, named: &Named, log_type: LogType) -> Result<Definition, Problems> {
+    let Named { name, parameters } = named;
     let name = name.strip_suffix(".conf").unwrap_or(name);
     let own = folder.map(|folder| folder.join("filter.d"));
-    if let Some(folder) = &own {
-        let file = folder.join(format!("{name}.conf"));
-        let local = file.with_extension("local");
-        if file.exists() || local.exists() {
-            let files = if file.exists() {
-                [file].to_vec()
-            } else {
-                [local].to_vec()
-            };
-            return Definition::read(&Disk, &files, parameters);
-        }
+    let mut problems = Problems::default();
+    let files = own.as_deref().map(|folder| files_of(folder, name, &mut problems));
+    if let Some(files) = files.filter(|files| !files.is_empty()) {
+        return Definition::read(&Disk, &files, parameters, log_type);
     }
     if builtin::filters().any(|known| known == name) {
-        return Definition::read(&Builtin, &[builtin::filter(name)], parameters);
+        return Definition::read(&Builtin, &[builtin::filter(name)], parameters, log_type);
     }
     let place = match &own {
         Some(folder) => Place::file(&folder.join(format!("{name}.conf"))),
         None => Place::file(&builtin::filter(name)),
     };
-    let mut problems = Problems::default();
     problems.add(
         &place,
         "there is no such filter",
@@ -94,10 +84,15 @@ pub(super) fn filter(
 
 /// The folder's jail files, in the order in which they are read.
 fn jail_files(folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
+    files_of(folder, "jail", problems)
+}
+
+/// `NAME.conf`, `NAME.d/*.conf`, `NAME.local` and `NAME.d/*.local`, as far as they exist.
+fn files_of(folder: &Path, name: &str, problems: &mut Problems) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for (file, suffix) in [("jail.conf", "conf"), ("jail.local", "local")] {
-        files.extend(Some(folder.join(file)).filter(|file| file.exists()));
-        files.extend(sorted(&folder.join("jail.d"), suffix, problems));
+    for suffix in ["conf", "local"] {
+        files.extend(Some(folder.join(format!("{name}.{suffix}"))).filter(|file| file.exists()));
+        files.extend(sorted(&folder.join(format!("{name}.d")), suffix, problems));
     }
     files
 }

@@ -27,12 +27,37 @@ pub const KEYS: [&str; 7] = [
     "journalmatch",
 ];
 
+/// What a line looks like before the message that a filter speaks of.
+const LOGTYPE: &str = "logtype";
+
+/// Where the lines come from, which decides what stands at their beginning: the value of `<logtype>` unless the filter or the jail
+/// says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogType {
+    /// A file: date, host, program.
+    #[default]
+    File,
+    /// The systemd journal: host and program.
+    Journal,
+}
+
+impl LogType {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Journal => "journal",
+        }
+    }
+}
+
 /// A filter before it is compiled.
 #[derive(Clone, Debug)]
 pub struct Definition {
     /// Where `[Definition]` stands.
     pub place: Place,
-    /// The values of those of [`KEYS`] that are set.
+    /// Whether its lines come from the journal and carry no date.
+    pub is_journal: bool,
+    /// The values of every key that is set, with every name replaced.
     values: BTreeMap<String, Value>,
     /// Every key of the files, to be offered where a name is misspelt.
     names: Vec<String>,
@@ -44,7 +69,12 @@ impl Definition {
     /// # Errors
     ///
     /// Every problem of every file, and every name that stands for nothing or for itself.
-    pub fn read(files: &dyn Files, paths: &[PathBuf], parameters: &[(String, String)]) -> Result<Self, Problems> {
+    pub fn read(
+        files: &dyn Files,
+        paths: &[PathBuf],
+        parameters: &[(String, String)],
+        log_type: LogType,
+    ) -> Result<Self, Problems> {
         let layers = Layers::read(files, paths)?;
         let file = paths.first().map_or(Path::new(""), PathBuf::as_path);
         let mut problems = Problems::default();
@@ -56,11 +86,15 @@ impl Definition {
             );
             return Err(problems);
         };
-        let given = Place::file(file);
-        let given: Keys = parameters
+        let place = Place::file(file);
+        let value = |text: &str| Value::given(&place, text);
+        let mut given: Keys = parameters
             .iter()
-            .map(|(key, value)| (key.to_lowercase(), Value::given(&given, value)))
+            .map(|(key, text)| (key.to_lowercase(), value(text)))
             .collect();
+        if !given.contains_key(LOGTYPE) && !section.keys.contains_key(LOGTYPE) {
+            given.insert(LOGTYPE.to_owned(), value(log_type.name()));
+        }
         unknown_keys(&layers, &mut problems);
 
         let definition = Scope::new(&layers, DEFINITION, &given);
@@ -90,10 +124,27 @@ impl Definition {
             let value = substitute(key, value.clone(), |name| names.meaning(name));
             values.extend(problems.take(value).map(|value| (key.to_owned(), value)));
         }
+        // The others are names for use in these; a jail may use them too, and then learns what is wrong with one.
+        let others = section.keys.keys().chain(layers.defaults.keys()).chain(tags.keys());
+        for key in others.filter(|key| !KEYS.contains(&key.as_str()) && !key.contains('/')) {
+            let value = tags
+                .get(key)
+                .cloned()
+                .map_or_else(|| definition.get(key), |value| Ok(Some(value)));
+            let value = value
+                .ok()
+                .flatten()
+                .map(|value| substitute(key, value, |name| names.meaning(name)));
+            values.extend(value.and_then(Result::ok).map(|value| (key.clone(), value)));
+        }
+        let is_journal = values
+            .get(LOGTYPE)
+            .is_some_and(|value| value.text() == LogType::Journal.name());
         let sections = layers.sections.iter().map(|section| &section.keys);
         let names = sections.chain([&layers.defaults]).flat_map(|keys| keys.keys().cloned());
         let read = Self {
             place: section.place.clone(),
+            is_journal,
             values,
             names: names.collect(),
         };
@@ -106,12 +157,13 @@ impl Definition {
         let place = Place::file(Path::new("the regular expression given"));
         Self {
             values: BTreeMap::from([("failregex".to_owned(), Value::given(&place, failregex))]),
+            is_journal: false,
             place,
             names: Vec::new(),
         }
     }
 
-    /// The value of one of [`KEYS`]; none where it is not set.
+    /// The value of a key; none where it is not set.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
@@ -150,15 +202,18 @@ impl Names<'_> {
             return Ok(Some(value.clone()));
         }
         if let Some((section, key)) = name.split_once('/') {
+            let nothing = Keys::new();
             if section == "known" {
-                return match self.definition.get(name)? {
-                    Some(value) => Ok(Some(value)),
-                    None => self.definition.get(key),
-                };
+                // Before this file, or at least before the jail's parameters.
+                let known = self
+                    .layers
+                    .section(DEFINITION)
+                    .is_some_and(|layer| layer.known.contains_key(key));
+                let files = Scope::new(self.layers, DEFINITION, &nothing);
+                return files.get(if known { name } else { key });
             }
             let found = self.layers.sections.iter().find(|layer| layer.name == section);
             if found.is_some() {
-                let nothing = Keys::new();
                 return Scope::new(self.layers, section, &nothing).get(key);
             }
         }

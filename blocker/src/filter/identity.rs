@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::pattern::facts::Facts;
+use super::pattern::facts::{Fact, Facts};
 
 /// The first of the groups `fid`, `ip4`, `ip6` and `dns` that has a part in a match.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,12 @@ pub enum Identity {
 impl Identity {
     /// Reads the identity from what a match says, and the address beside it where the two differ.
     pub(super) fn of(facts: &Facts) -> Option<(Self, Option<IpAddr>)> {
-        let own = facts.text("fid");
+        let own = facts.get("fid").map(|fact| match fact {
+            Fact::Text(text) => text.clone(),
+            Fact::Tuple(texts) => tuple(texts),
+            Fact::Set(texts) => tuple(&texts.iter().cloned().map(Some).collect::<Vec<_>>()),
+        });
+        let own = own.as_deref();
         let address = facts.text("ip4").or_else(|| facts.text("ip6"));
         let Some(address) = address else {
             let name = facts.text("dns").map(|name| Self::Name(name.to_owned()));
@@ -53,10 +58,20 @@ impl Identity {
             return Self::Other(text.to_owned());
         };
         match prefix_len.map(|prefix_len| IpNet::new(address, prefix_len)) {
+            // A line of a log does not speak for everybody.
+            Some(Ok(network)) if network.prefix_len() == 0 => Self::Other(format!("{text}/0")),
             Some(Ok(network)) if network.prefix_len() < network.max_prefix_len() => Self::Network(network.trunc()),
             _ => Self::Address(address.to_canonical()),
         }
     }
+}
+
+/// Several texts as one identity, written as Python writes them.
+fn tuple(texts: &[Option<String>]) -> String {
+    let texts = texts
+        .iter()
+        .map(|text| text.as_ref().map_or("None".to_owned(), |text| format!("'{text}'")));
+    format!("({})", texts.collect::<Vec<_>>().join(", "))
 }
 
 impl fmt::Display for Identity {

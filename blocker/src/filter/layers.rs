@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ini::Ini;
+use super::interpolate::Scope;
 use super::value::Value;
 use crate::problem::{Place, Problems};
 
@@ -82,7 +83,8 @@ impl Layers {
         };
         reader.all(paths, &mut Vec::new());
         let mut layers = Self::default();
-        for ini in std::mem::take(&mut reader.read) {
+        for mut ini in std::mem::take(&mut reader.read) {
+            ini.sections.retain(|section| section.name != INCLUDES);
             layers.lay_over(ini);
         }
         problems.or(layers)
@@ -113,9 +115,6 @@ impl Layers {
 
     fn lay_over(&mut self, ini: Ini) {
         for section in ini.sections {
-            if section.name == INCLUDES {
-                continue;
-            }
             if section.name == DEFAULT {
                 self.defaults.extend(section.values);
                 continue;
@@ -164,8 +163,7 @@ impl Reader<'_> {
         let Some(ini) = self.parse(path, named) else {
             return;
         };
-        let before = includes(&ini, "before");
-        let after = includes(&ini, "after");
+        let [before, after] = ["before", "after"].map(|key| self.includes(&ini, key));
         above.push(path.to_owned());
         for included in &before {
             self.include(included, above);
@@ -189,6 +187,21 @@ impl Reader<'_> {
         if local != *path {
             self.one(&local, None, above);
         }
+    }
+
+    /// The files that `[INCLUDES]` of a file names under a key, and where it does so.
+    fn includes(&mut self, ini: &Ini, key: &str) -> Vec<(PathBuf, Place)> {
+        if !ini.sections.iter().any(|section| section.name == INCLUDES) {
+            return Vec::new();
+        }
+        let mut alone = Layers::default();
+        alone.lay_over(ini.clone());
+        let nothing = Keys::new();
+        let value = Scope::new(&alone, INCLUDES, &nothing).get(key);
+        let value = self.problems.take(value).flatten().unwrap_or_default();
+        let folder = ini.file.parent().unwrap_or(Path::new(""));
+        let named = value.filled().map(|line| (folder.join(&line.text), line.place.clone()));
+        named.collect()
     }
 
     fn parse(&mut self, path: &Path, named: Option<&Place>) -> Option<Ini> {
@@ -215,19 +228,6 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// The files that `[INCLUDES]` names under a key, and where it does so.
-fn includes(ini: &Ini, key: &str) -> Vec<(PathBuf, Place)> {
-    let folder = ini.file.parent().unwrap_or(Path::new(""));
-    let sections = ini.sections.iter().filter(|section| section.name == INCLUDES);
-    let values = sections.flat_map(|section| &section.values);
-    let lines = values
-        .filter(|(name, _)| name == key)
-        .flat_map(|(_, value)| value.filled());
-    lines
-        .map(|line| (folder.join(&line.text), line.place.clone()))
-        .collect()
 }
 
 #[cfg(test)]
@@ -258,7 +258,7 @@ mod tests {
         let layers = read(&[
             (
                 "f/x.conf",
-                "[INCLUDES]\nbefore = a.conf\nafter = z.local\n[Definition]\nx = x\ny = x\nz = x\n",
+                "[INCLUDES]\nbefore = %(first)s.conf\nafter = z.local\nfirst = a\n[Definition]\nx = x\ny = x\nz = x\n",
             ),
             ("f/a.conf", "[Definition]\nw = a\nx = a\ny = a\n"),
             ("f/a.local", "[Definition]\nw = local\n"),

@@ -173,9 +173,11 @@ impl Compiler<'_> {
         };
         let lines = if max_lines > 1 { Lines::Several } else { Lines::One };
 
-        let prefregex = self.prefix(names, lines);
+        // Only a failregex speaks of the beginning and the end of each of several lines.
+        let together = if max_lines > 1 { Lines::Together } else { Lines::One };
+        let prefregex = self.prefix(names, together);
         let failregex = self.regexes("failregex", names, lines);
-        let ignoreregex = self.regexes("ignoreregex", names, lines);
+        let ignoreregex = self.regexes("ignoreregex", names, together);
         for regex in &failregex {
             self.check_identity(regex, prefregex.as_ref());
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::date::Cut;
-use super::definition::Definition;
+use super::definition::{Definition, LogType};
 use super::identity::Identity;
 use super::layers::Files;
 use super::matcher::{Found, Matcher, Search};
@@ -33,7 +33,12 @@ fn compile_with(text: &str, parameters: &[(&str, &str)]) -> Result<Arc<Filter>, 
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-    let definition = Definition::read(&One(text), &[PathBuf::from("filter.d/spam.conf")], &parameters)?;
+    let definition = Definition::read(
+        &One(text),
+        &[PathBuf::from("filter.d/spam.conf")],
+        &parameters,
+        LogType::File,
+    )?;
     Filter::compile(&definition).map(Arc::new)
 }
 
@@ -123,6 +128,33 @@ fn a_network_is_one_where_the_filter_asks_for_it() {
 }
 
 #[test]
+fn no_line_speaks_for_everybody() {
+    let mut filter = matcher("[Definition]\nfailregex = ^from <SUBNET>$\n");
+    let identity = apply(&mut filter, "from 192.0.2.4/0").hits.remove(0).identity;
+    assert_eq!(identity, Some(Identity::Other("192.0.2.4/0".to_owned())));
+}
+
+#[test]
+fn several_groups_may_be_an_identity_together() {
+    let text = "[Definition]\nfailregex = ^<F-ID>\\S+</F-ID> <F-TUPLE_ID>\\S+</F-TUPLE_ID> <F-TUPLE_ID_2>\\S+</F-TUPLE_ID_2>$\n";
+    assert_eq!(who(&mut matcher(text), "a b c"), ["('a', 'b', 'c')"]);
+}
+
+#[test]
+fn prefix_and_ignoreregex_see_several_lines_as_one_text() {
+    let text = "[Definition]\nmaxlines = 3\nfailregex = ^a <ADDR>$<SKIPLINES>^b$\nignoreregex = ^b$\n";
+    let mut filter = matcher(text);
+    for line in ["a 192.0.2.7", "x"] {
+        assert!(who(&mut filter, line).is_empty());
+    }
+    assert_eq!(who(&mut filter, "b"), ["192.0.2.7"]);
+    let text = "[Definition]\nmaxlines = 3\nprefregex = ^p <F-CONTENT>.+</F-CONTENT>$\nfailregex = ^a <ADDR>$\n";
+    let mut filter = matcher(text);
+    assert!(who(&mut filter, "x").is_empty());
+    assert!(who(&mut filter, "p a 192.0.2.7").is_empty(), "the text begins with x");
+}
+
+#[test]
 fn what_a_filter_takes_for_identity_comes_before_the_address() {
     let mut filter = matcher("[Definition]\nfailregex = ^<F-ID>\\w+</F-ID> from <ADDR>$\n");
     let hit = apply(&mut filter, "bob from 192.0.2.4").hits.remove(0);
@@ -178,6 +210,29 @@ fn a_jails_parameter_counts_before_init_and_that_before_definition() {
     let with_init = format!("{text}[Init]\nmode = b\n");
     assert_eq!(first(&with_init, &[]), "^b <ADDR>");
     assert_eq!(first(&with_init, &[("mode", "c")]), "^c <ADDR>");
+}
+
+#[test]
+fn the_logs_type_is_known_unless_the_definition_says_it() {
+    let first = |text: &str, parameters: &[(&str, &str)]| {
+        let filter = compile_with(text, parameters).unwrap();
+        filter.failregex()[0].text.clone()
+    };
+    let text = "[lt_file]\nx = FF\n[lt_short]\nx = SS\n[Definition]\nfailregex = a <lt_<logtype>/x> <HOST>\n";
+    assert_eq!(first(text, &[]), "a FF <HOST>");
+    assert_eq!(first(text, &[("logtype", "short")]), "a SS <HOST>");
+    assert_eq!(first(&format!("{text}logtype = short\n"), &[]), "a SS <HOST>");
+    assert_eq!(
+        first(&format!("[DEFAULT]\nlogtype = short\n{text}"), &[]),
+        "a FF <HOST>"
+    );
+}
+
+#[test]
+fn a_parameter_may_add_to_what_the_filter_has() {
+    let text = "[Definition]\nfailregex = ^a <HOST>\n[DEFAULT]\nx = 0\n";
+    let filter = compile_with(text, &[("failregex", "<known/failregex> ^z")]).unwrap();
+    assert_eq!(filter.failregex()[0].text, "^a <HOST> ^z");
 }
 
 #[test]

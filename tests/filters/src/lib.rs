@@ -51,3 +51,21 @@ pub fn trial(filter: &Arc<Filter>, search: Search, zone: &str, now: i64) -> Tria
     };
     Trial::new(filter, search, clock)
 }
+
+/// The agent's program, which was built before the tests.
+///
+/// # Panics
+///
+/// When it was not.
+#[must_use]
+pub fn program() -> std::path::PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it lies");
+    let folder = test.ancestors().nth(2).expect("a test lies in target/debug/deps");
+    let program = folder.join("blocker");
+    assert!(
+        program.exists(),
+        "{}: not built yet; run `cargo xtask test`",
+        program.display()
+    );
+    program
+}

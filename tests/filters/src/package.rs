@@ -57,8 +57,12 @@ pub fn fail2ban() -> Result<Package> {
         let part = folder.join("part");
         let package = downloaded(&folder)?.context("apt-get said that it fetched fail2ban, and there is no file")?;
         run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&part))?;
-        // A filter of its tests includes files of the configuration from where they lie in fail2ban's source.
-        std::os::unix::fs::symlink("../etc/fail2ban", part.join("usr/config"))?;
+        // A filter of its tests includes files of the configuration from where they lie in fail2ban's source, as seen from where
+        // the package puts the tests: 1.0's two folders too high.
+        let configuration = root.join(CONFIGURATION);
+        for place in ["usr/config", "usr/lib/python3/dist-packages/config"] {
+            std::os::unix::fs::symlink(&configuration, part.join(place))?;
+        }
         fs::rename(&part, &root)?;
     }
     Ok(Package { root })

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config::{self, Folder};
-use crate::filter::definition::Definition;
+use crate::filter::definition::{Definition, LogType};
 use crate::filter::layers::Disk;
 use crate::filter::matcher::Search;
 use crate::filter::parameters::Named;
@@ -64,7 +64,7 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
         (None, true) => (None, arguments.log.as_str()),
         (None, false) => bail!("name a filter behind the log: `blocker test {} postfix`", arguments.log),
     };
-    let (definition, parameters) = definition(arguments, name)?;
+    let definition = definition(arguments, name)?;
     let filter = Arc::new(Filter::compile(&definition)?);
     if arguments.list_regexes {
         let mut out = io::stdout().lock();
@@ -76,7 +76,7 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         Search::First
     };
-    let mut trial = Trial::new(&filter, search, clock(arguments, &parameters)?);
+    let mut trial = Trial::new(&filter, search, clock(arguments, definition.is_journal)?);
     let begun = Instant::now();
     let (input, progress) = open(log)?;
     let mut out = BufWriter::new(io::stdout().lock());
@@ -118,25 +118,24 @@ fn finished(written: io::Result<()>) -> Result<ExitCode> {
     }
 }
 
-/// Finds the filter that was meant, and the parameters given with it.
-fn definition(arguments: &Arguments, text: &str) -> Result<(Definition, Vec<(String, String)>)> {
+/// Finds the filter that was meant.
+fn definition(arguments: &Arguments, text: &str) -> Result<Definition> {
     let folder = arguments.config.as_deref().map_or(Folder::Default, Folder::Given);
     let named = Named::parse(text).ok().filter(|named| is_name(&named.name));
     if let Some(named) = named {
         let path = Path::new(&named.name);
-        let definition = if named.name.contains('/') {
+        return Ok(if named.name.contains('/') {
             if !path.is_file() {
                 bail!("{}: there is no such filter file", path.display());
             }
-            Definition::read(&Disk, &[path.to_owned()], &named.parameters)?
+            Definition::read(&Disk, &[path.to_owned()], &named.parameters, LogType::File)?
         } else if path.extension().is_some() && path.is_file() {
-            Definition::read(&Disk, &[Path::new(".").join(path)], &named.parameters)?
+            Definition::read(&Disk, &[Path::new(".").join(path)], &named.parameters, LogType::File)?
         } else {
             config::filter(folder, &named)?
-        };
-        return Ok((definition, named.parameters));
+        });
     }
-    Ok((Definition::of_regex(text), Vec::new()))
+    Ok(Definition::of_regex(text))
 }
 
 /// Whether a text is the name or path of a filter, and no regular expression.
@@ -145,15 +144,12 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && (text.chars().all(plain) || Path::new(text).is_file())
 }
 
-fn clock(arguments: &Arguments, parameters: &[(String, String)]) -> Result<Clock> {
+fn clock(arguments: &Arguments, is_journal: bool) -> Result<Clock> {
     let now = match &arguments.now {
         Some(text) => epoch(text).with_context(|| format!("--now {text}: no number of seconds since 1970"))?,
         None => Timestamp::now(),
     };
-    let journal = parameters
-        .iter()
-        .any(|(key, value)| key == "logtype" && value == "journal");
-    if journal {
+    if is_journal {
         return Ok(Clock::Fixed(now));
     }
     let zone = match &arguments.tz {

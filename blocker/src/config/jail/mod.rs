@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use self::section::Section;
 use super::tree::Tree;
 use super::{BrokenJail, JailSettings, duration};
-use crate::filter::definition::{self, Definition};
+use crate::filter::definition::{self, Definition, LogType};
 use crate::filter::parameters::Named;
 use crate::filter::value::Value;
 use crate::filter::{Filter, date, hijack};
@@ -179,7 +179,7 @@ impl Reader<'_> {
         let value = self.get("filter").filter(|value| !value.is_empty());
         // As in fail2ban's own files, where every jail says `filter = %(__name__)s`.
         let value = value.unwrap_or_else(|| Value::given(self.section.place(), self.section.name()));
-        let mut named = match Named::parse(&value.joined()) {
+        let named = match Named::parse(&value.joined()) {
             Ok(named) => named,
             Err(what) => {
                 self.wrong("filter", &value, what, "");
@@ -187,10 +187,12 @@ impl Reader<'_> {
             }
         };
         let backend = self.get("backend").map(|value| value.text()).unwrap_or_default();
-        if named.get("logtype").is_none() && reads_journal(&backend) {
-            named.parameters.push(("logtype".to_owned(), "journal".to_owned()));
-        }
-        let read = self.tree.filter(&named.name, &named.parameters);
+        let log_type = if reads_journal(&backend) {
+            LogType::Journal
+        } else {
+            LogType::File
+        };
+        let read = self.tree.filter(&named, log_type);
         if read.is_err() {
             let what = format!("jail [{}] cannot use the filter `{}`", self.section.name(), named.name);
             self.problems.add(&value.place(), what, "see the next line");

@@ -37,8 +37,8 @@ pub struct DateReader {
     zone: TimeZone,
     /// Where the latest date stood.
     latest: Option<Found>,
-    /// The latest date's text and time, for the many lines of one second.
-    read: (String, Option<Timestamp>),
+    /// The latest match of which template, and its time, for the many lines of one second.
+    read: (usize, String, Option<Timestamp>),
     /// The latest time.
     time: Option<Timestamp>,
 }
@@ -157,7 +157,7 @@ impl DateReader {
             patterns,
             zone,
             latest: None,
-            read: (String::new(), None),
+            read: (usize::MAX, String::new(), None),
             time: None,
         }
     }
@@ -185,24 +185,13 @@ impl DateReader {
                 ..cut
             };
         }
-        if self.read.0 != date {
-            let template = &self.patterns.templates[found.template];
-            let time = template.time(line, &self.slots[found.template], &self.zone, now);
-            // A date that changes with the clock is read again for every line.
-            self.read = (
-                if template.is_absolute {
-                    date.to_owned()
-                } else {
-                    String::new()
-                },
-                time,
-            );
-        }
-        let Some(time) = self.read.1 else {
-            return Cut {
-                before,
-                after,
-                ..self.without_date(line, now, None)
+        let Some(time) = self.time_of(line, found.template, now) else {
+            // There is no such day. The line goes with the one before, as it is, or stays without a time.
+            let cut = self.without_date(line, now, None);
+            return if cut.time.is_some() {
+                cut
+            } else {
+                Cut { before, after, ..cut }
             };
         };
         self.time = Some(time);
@@ -212,6 +201,23 @@ impl DateReader {
             time: Some(time),
             template: Some(found.template),
         }
+    }
+
+    /// The time of the date that a template has just found.
+    fn time_of(&mut self, line: &str, template: usize, now: Timestamp) -> Option<Timestamp> {
+        let slots = &self.slots[template];
+        let found = &self.patterns.templates[template];
+        // Fields may lie outside of what is cut out, but not outside of the match.
+        let whole = slots.group(0).map_or("", |range| &line[range]);
+        if (self.read.0, self.read.1.as_str()) == (template, whole) {
+            return self.read.2;
+        }
+        let time = found.time(line, slots, &self.zone, now);
+        // A date that changes with the clock is read again for every line.
+        if found.is_absolute {
+            self.read = (template, whole.to_owned(), time);
+        }
+        time
     }
 
     /// The line as a whole, with the time of the line before.

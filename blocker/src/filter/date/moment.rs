@@ -40,6 +40,9 @@ pub(super) fn of(fields: Fields<'_>, zone: &TimeZone, now: Timestamp) -> Option<
     let at = |date: Date| zone.to_timestamp(DateTime::from_parts(date, time)).ok();
     let has_day = month.is_some() || day.is_some() || in_year(fields, 2000).is_some();
     if !has_day {
+        if let Some(year) = year {
+            return at(Date::new(year, today.month(), today.day()).ok()?);
+        }
         let time = at(today.date())?;
         return if time > now {
             at(today.date().yesterday().ok()?)

@@ -106,7 +106,7 @@ pub(super) fn compile(pattern: &str) -> Result<Vec<Arc<Template>>, PatternError>
         let date = date.strip_prefix(LINE_BEGIN).unwrap_or(date);
         let counts = ["EPOCH", "TAI64N"].contains(&date);
         // A count of seconds has no pattern to put in, but may be all there is.
-        let alone = after.is_empty() && ["^", LINE_BEGIN].contains(&before);
+        let alone = after.is_empty() && ["", "^", LINE_BEGIN].contains(&before);
         (!counts || alone).then(|| one(&format!("{before}{date}{after}")).map(Arc::new))
     });
     templates.collect()
@@ -214,7 +214,8 @@ fn build(
         name: name.to_owned(),
         pattern: Pattern::from_rust(format!("{global}{before}{text}{after}"), translated.backtracks)?,
         is_anchored,
-        is_absolute,
+        // What looks around may have fields where the match is not.
+        is_absolute: is_absolute && !expression.contains("(?=") && !expression.contains("(?<="),
         kind,
     })
 }

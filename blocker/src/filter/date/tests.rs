@@ -124,6 +124,40 @@ fn a_line_without_a_date_goes_with_the_one_before_it() {
 }
 
 #[test]
+fn a_date_that_is_only_partly_cut_out_is_read_anew_for_every_line() {
+    let now = NOW.parse().unwrap();
+    for (pattern, lines) in [
+        (
+            r"^(\S+) %Y-%m-%d %H:%M:%S",
+            ["h1 2005-08-14 10:00:00 x", "h1 2005-08-14 11:00:00 x"],
+        ),
+        (
+            r"^(%Y-%m-%d %I:%M:%S) %p",
+            ["2005-08-14 10:00:00 AM x", "2005-08-14 10:00:00 PM x"],
+        ),
+        (
+            r"^(%Y-%m-%d %H:%M:%S)(?= %z)",
+            ["2005-08-14 10:00:00 +0000 x", "2005-08-14 10:00:00 +0200 x"],
+        ),
+    ] {
+        let mut reader = reader(&[pattern]);
+        let times = lines.map(|line| reader.cut(line, now).time.unwrap());
+        assert_ne!(times[0], times[1], "{pattern}");
+    }
+}
+
+#[test]
+fn a_day_that_there_is_not_makes_a_line_without_a_date() {
+    let mut reader = reader(&["{^LN-BEG}"]);
+    let now: Timestamp = NOW.parse().unwrap();
+    let cut = reader.cut("2026-02-30 11:59:51 x", now);
+    assert_eq!((cut.time, cut.after), (None, " x"));
+    let dated = reader.cut("2026-08-26T11:59:30Z x", now).time;
+    let cut = reader.cut("2026-02-30 11:59:51 x", now);
+    assert_eq!((cut.time, cut.after), (dated, "2026-02-30 11:59:51 x"));
+}
+
+#[test]
 fn a_date_in_an_attackers_words_is_not_looked_for_at_the_lines_beginning() {
     assert_eq!(read("{^LN-BEG}", "relay postfix: helo=<2024-08-26T01:33:38Z>"), None);
     assert!(read("{DEFAULT}", "relay postfix: helo=<2024-08-26T01:33:38Z>").is_some());
@@ -146,6 +180,8 @@ fn patterns_take_fields_markers_and_groups() {
             "192.0.2.4 - [26/Aug/2024:01:33:38 +0000] x",
             "2024-08-26T01:33:38Z",
         ),
+        ("{DATE}", "1724636018 x", "2024-08-26T01:33:38Z"),
+        ("%Y %H:%M:%S", "2024 01:33:38", "2024-08-25T23:33:38Z"),
         ("{^LN-BEG}Epoch", "1724636018 x", "2024-08-26T01:33:38Z"),
         ("LEPOCH", "1724636018123 x", "2024-08-26T01:33:38.123Z"),
         ("LEPOCH", "1724636018123456 x", "2024-08-26T01:33:38.123456Z"),

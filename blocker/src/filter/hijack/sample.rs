@@ -165,7 +165,10 @@ fn member(class: &Class) -> Option<char> {
         return None;
     };
     let has = |char: char| class.iter().any(|range| range.start() <= char && char <= range.end());
+    // A dot that takes anything was mostly meant to be one.
+    let anything = ['x', ' ', '['].into_iter().all(has) && has('.');
     let plain = ['x', 'X', '1', ' ', '.', '-'].into_iter().find(|char| has(*char));
+    let plain = if anything { Some('.') } else { plain };
     plain.or_else(|| class.iter().map(|range| range.start()).next())
 }
 

@@ -31,6 +31,8 @@ pub(in crate::filter) enum Lines {
     One,
     /// The text is several lines, and each has a beginning and an end.
     Several,
+    /// The text is several lines, and only the text as a whole has them.
+    Together,
 }
 
 /// Translates an expression.
@@ -46,6 +48,7 @@ pub(in crate::filter) fn translate(expression: &str, lines: Lines) -> Result<Tra
         names: Vec::new(),
         global: String::new(),
         backtracks: false,
+        together: lines == Lines::Together,
         repeatable: false,
     };
     translator.all()?;
@@ -76,12 +79,14 @@ struct Translator<'a> {
     chars: Peekable<Chars<'a>>,
     out: String,
     flags: Flags,
-    /// The flags that hold again when a group closes.
-    groups: Vec<Flags>,
+    /// The flags that hold again when a group closes, and what closes it.
+    groups: Vec<(Flags, &'static str)>,
     names: Vec<String>,
     /// Flags for the whole expression that Rust knows too.
     global: String,
     backtracks: bool,
+    /// Whether there are line breaks within the text.
+    together: bool,
     /// Whether what was just written can be repeated, so that a second repetition is a mistake.
     repeatable: bool,
 }
@@ -94,11 +99,12 @@ impl Translator<'_> {
                 '[' => self.class()?,
                 '(' => self.group()?,
                 ')' => {
-                    self.flags = self
+                    let (flags, close) = self
                         .groups
                         .pop()
                         .ok_or_else(|| wrong("a `)` closes what no `(` opens"))?;
-                    self.write(")");
+                    self.flags = flags;
+                    self.write(close);
                 }
                 '*' | '+' | '?' => self.repeat(&char.to_string())?,
                 '{' => match self.bounds() {
@@ -106,7 +112,8 @@ impl Translator<'_> {
                     None => self.write(r"\{"),
                 },
                 '^' if self.flags.multi_line => self.write("(?m:^)"),
-                '$' => self.write("(?m:$)"),
+                '$' if self.flags.multi_line || !self.together => self.write("(?m:$)"),
+                '$' => self.write(r"(?:\n?\z)"),
                 '#' if self.flags.verbose => while self.chars.next().is_some_and(|char| char != '\n') {},
                 blank if self.flags.verbose && blank.is_whitespace() => {}
                 '^' | '.' => self.write(char.encode_utf8(&mut [0; 4])),
@@ -219,15 +226,16 @@ impl Translator<'_> {
     }
 }
 
-/// The class that a letter stands for.
+/// The class that a letter stands for. Python's blanks are more than Rust's by four control characters; its letters and digits are
+/// those of Unicode's general categories, without marks and joiners.
 const fn shorthand(char: char, ascii: bool) -> &'static str {
     match (char, ascii) {
         ('d', false) => r"\d",
         ('D', false) => r"\D",
-        ('s', false) => r"\s",
-        ('S', false) => r"\S",
-        ('w', false) => r"\w",
-        ('W', false) => r"\W",
+        ('s', false) => r"[\s\x1c-\x1f]",
+        ('S', false) => r"[^\s\x1c-\x1f]",
+        ('w', false) => r"[\p{L}\p{N}_]",
+        ('W', false) => r"[^\p{L}\p{N}_]",
         ('d', true) => "[0-9]",
         ('D', true) => "[^0-9]",
         ('s', true) => r"[ \t\n\r\f\v]",

@@ -27,15 +27,15 @@ impl Translator<'_> {
                     return Err(unclosed());
                 }
             }
-            sign @ ('=' | '!' | '>') => {
+            '>' => {
                 self.backtracks = true;
-                self.open(&format!("(?{sign}"));
+                self.open("(?>");
             }
+            sign @ ('=' | '!') => self.look(&sign.to_string()),
             '<' => {
                 let sign = self.chars.next().filter(|sign| ['=', '!'].contains(sign));
                 let sign = sign.ok_or_else(|| wrong("a named group begins with `(?P<`"))?;
-                self.backtracks = true;
-                self.open(&format!("(?<{sign}"));
+                self.look(&format!("<{sign}"));
             }
             '(' => self.condition()?,
             first => self.flagged(first)?,
@@ -44,9 +44,19 @@ impl Translator<'_> {
     }
 
     fn open(&mut self, text: &str) {
-        self.groups.push(self.flags);
+        self.open_until(text, ")");
+    }
+
+    fn open_until(&mut self, text: &str, close: &'static str) {
+        self.groups.push((self.flags, close));
         self.out.push_str(text);
         self.repeatable = false;
+    }
+
+    /// Look-around in a group of its own, since Python lets it be repeated.
+    fn look(&mut self, sign: &str) {
+        self.backtracks = true;
+        self.open_until(&format!("(?:(?{sign}"), "))");
     }
 
     /// `(?P<name>`, `(?P=name)`.

@@ -25,15 +25,15 @@ pub(super) fn check(options: Options) -> Result<ExitCode> {
         FirewallChoice::Nftables => "nftables",
     };
     println!("firewall: {firewall}; interfaces: {}", interfaces.join(" "));
-    let problems = machine::problems(settings.firewall, &interfaces, &settings.jails);
-    if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
-    }
     for warning in &settings.warnings.0 {
         println!("\nwarning: {}: {}", warning.place, warning.what);
         if !warning.hint.is_empty() {
             println!("         {}", warning.hint);
         }
+    }
+    let problems = machine::problems(settings.firewall, &interfaces, &settings.jails);
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
     }
     match settings.warnings.0.len() {
         0 => println!("all is well"),

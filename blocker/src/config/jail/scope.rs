@@ -16,11 +16,17 @@ impl Reader<'_> {
     pub(super) fn scope(&mut self) -> Option<Scope> {
         let mut named: Vec<(Value, String)> = Vec::new();
         let own = self.get("port");
+        let protocol = self.get("protocol");
         if let Some(value) = self.get("action") {
             match Named::parse_all(&value.text()) {
                 Ok(actions) => {
                     for action in &actions {
-                        self.protocol(&value, action.get("protocol"));
+                        // What only repeats the jail's own is looked at there.
+                        let repeated = protocol.as_ref().map(Value::joined);
+                        let other = action
+                            .get("protocol")
+                            .filter(|other| repeated.as_deref() != Some(*other));
+                        self.protocol(&value, other);
                         let all = action.name.ends_with("-allports").then_some(ALL_PORTS);
                         if let Some(port) = all.or(action.get("port")) {
                             // Mostly the action only repeats the jail's own, and what is wrong with it is wrong there.
@@ -32,8 +38,8 @@ impl Reader<'_> {
                 Err(what) => self.wrong("action", &value, what, ""),
             }
         }
-        if let Some(value) = self.get("protocol") {
-            self.protocol(&value, Some(value.text().as_str()));
+        if let Some(value) = protocol {
+            self.protocol(&value, Some(value.joined().as_str()));
         }
         if named.is_empty() {
             named.extend(own.map(|value| (value.clone(), value.joined())));

@@ -21,6 +21,8 @@ use crate::problem::Problem;
 /// The client, and whom he would like to be banned: addresses for documentation, RFC 5737.
 const CLIENT: &str = "192.0.2.4";
 const VICTIM: &str = "198.51.100.9";
+/// Signs of an expression that are shown.
+const SHOWN: usize = 120;
 /// What servers log of a client before they come to his words.
 const BEFORE_WORDS: [&str; 3] = [
     " relay postfix/smtpd[12]: NOQUEUE: reject: RCPT from unknown[192.0.2.4]: 550 5.1.1 <x@y.example>: Recipient address rejected; helo=<",
@@ -67,6 +69,23 @@ pub fn warnings(filter: &Arc<Filter>) -> Vec<Problem> {
     found
 }
 
+/// The end of a long expression: its beginning is mostly the same for all of a filter's.
+fn shortened(text: &str) -> String {
+    let len = text.chars().count();
+    if len <= SHOWN {
+        return text.to_owned();
+    }
+    let end: String = text.chars().skip(len - SHOWN).collect();
+    format!("…{end}")
+}
+
+/// A text in which nothing can steer a terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|char| if char.is_control() { '\u{fffd}' } else { char })
+        .collect()
+}
+
 /// A line that may lead an expression astray.
 struct Led {
     line: String,
@@ -80,6 +99,8 @@ enum Way {
     Unanchored,
     /// A repetition before the address reaches over it.
     Past,
+    /// The same, if such a line can end in the client's words, which the expression itself does not say.
+    PastAtEnd,
     /// A repetition before the address gives way to what comes first.
     Before,
 }
@@ -87,9 +108,9 @@ enum Way {
 /// The lines that are worth a try.
 fn candidates(sample: &Sample, content: &str) -> Vec<Led> {
     let mut lines = Vec::new();
-    if !sample.is_anchored {
+    if let Some(begin) = sample.begins_anywhere() {
         lines.extend(BEFORE_WORDS.map(|before| Led {
-            line: format!("{before}{}", sample.text(VICTIM, content)),
+            line: format!("{before}{}", sample.text_from(begin, VICTIM, content)),
             way: Way::Unanchored,
         }));
     }
@@ -102,9 +123,10 @@ fn candidates(sample: &Sample, content: &str) -> Vec<Led> {
             continue;
         };
         let rest = |address| sample.text_from(at + 1, address, content);
+        let open = sample.may_be_followed_by(&format!(" {}", rest(VICTIM)));
         lines.push(Led {
             line: format!("{honest} {}", rest(VICTIM)),
-            way: Way::Past,
+            way: if open { Way::Past } else { Way::PastAtEnd },
         });
         let words = format!("{least}{} ", rest(VICTIM));
         if accepts.as_ref().is_some_and(|accepts| accepts.is_match(&words)) {
@@ -143,6 +165,10 @@ impl Led {
             Way::Past => {
                 "write what cannot reach past an address, such as `[^\\[\\]]*`, in the place of `.*` before it"
             }
+            Way::PastAtEnd => {
+                "it holds only while nothing that a client says can stand at the end of such a line; to be sure, write what cannot \
+                 reach past an address, such as `[^\\[\\]]*`, in the place of `.*` before it"
+            }
             Way::Before => {
                 "write what the server puts there, or what cannot hold an address, such as `[^\\[\\]]*`, in the place of `.*` before it"
             }
@@ -150,9 +176,9 @@ impl Led {
         Problem {
             place: regex.place.clone(),
             what: format!(
-                "{key} `{}` can be led astray: the line `{}` of the client {CLIENT} has {VICTIM} banned, whom the client names",
-                regex.text,
-                self.line.escape_debug()
+                "{key} `{}` can be led astray: a client at {CLIENT} who gets the line `{}` logged has {VICTIM} banned in his place",
+                shortened(&regex.text),
+                printable(&self.line)
             ),
             hint: hint.to_owned(),
         }

@@ -14,7 +14,9 @@ const MAX_PIECES: usize = 10_000;
 pub(super) struct Sample {
     pub(super) pieces: Vec<Piece>,
     /// Whether the expression begins at the line's beginning.
-    pub(super) is_anchored: bool,
+    is_anchored: bool,
+    /// Whether it ends at the line's end.
+    ends_line: bool,
 }
 
 /// A part of the text.
@@ -48,11 +50,47 @@ impl Sample {
         Some(Self {
             pieces: maker.pieces,
             is_anchored: hir.properties().look_set_prefix().contains(Look::Start),
+            ends_line: [Look::End, Look::EndLF]
+                .into_iter()
+                .any(|look| hir.properties().look_set_suffix().contains(look)),
         })
     }
 
     pub(super) fn has_address(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Address))
+    }
+
+    /// The piece from which on the expression may begin anywhere in a line: the first, unless it is anchored, or the one behind a
+    /// `.*` that undoes the anchor.
+    pub(super) fn begins_anywhere(&self) -> Option<usize> {
+        if !self.is_anchored {
+            return Some(0);
+        }
+        // Blanks and names of hosts hold nothing down; the first plain text does.
+        for (at, piece) in self.pieces.iter().enumerate() {
+            match piece {
+                Piece::Text(text) if text.trim().is_empty() => {}
+                Piece::Repeated { accepts, .. } => {
+                    if accepts.as_ref()?.is_match("a line: of [any] kind") {
+                        return Some(at + 1);
+                    }
+                }
+                Piece::Text(_) | Piece::Address | Piece::Content => return None,
+            }
+        }
+        None
+    }
+
+    /// Whether anything may follow the address, as these words: either the expression leaves open what comes at the line's end,
+    /// or it takes what a client may have said there.
+    pub(super) fn may_be_followed_by(&self, words: &str) -> bool {
+        let mut behind = self.pieces.iter().skip_while(|piece| !matches!(piece, Piece::Address));
+        let takes = |piece: &Piece| match piece {
+            Piece::Repeated { accepts, .. } => accepts.as_ref().is_some_and(|accepts| accepts.is_match(words)),
+            Piece::Content => true,
+            Piece::Text(_) | Piece::Address => false,
+        };
+        !self.ends_line || behind.any(takes)
     }
 
     /// The text, with this address and this content.

@@ -16,10 +16,16 @@ fn warned(prefregex: Option<&str>, failregex: &str) -> Vec<String> {
 
 #[test]
 fn an_expression_that_begins_anywhere_is_warned_of() {
-    let warned = warned(None, r"reject: RCPT from [^[]*\[<HOST>\]: 554");
-    assert_eq!(warned.len(), 1);
-    assert!(warned[0].contains("begin it with `^`"), "{warned:?}");
-    assert!(warned[0].contains("[198.51.100.9]: 554"), "{warned:?}");
+    for failregex in [
+        r"reject: RCPT from [^[]*\[<HOST>\]: 554",
+        r"^.*reject: RCPT from [^[]*\[<HOST>\]: 554 denied$",
+        r"^\s*.+ failed from [^[]*\[<HOST>\]: 554$",
+    ] {
+        let warned = warned(None, failregex);
+        assert_eq!(warned.len(), 1, "{failregex}");
+        assert!(warned[0].contains("begin it with `^`"), "{warned:?}");
+        assert!(warned[0].contains("[198.51.100.9]: 554"), "{warned:?}");
+    }
 }
 
 #[test]
@@ -30,6 +36,7 @@ fn a_repetition_that_reaches_past_the_address_is_warned_of() {
         r"^ (?:\S+ )+rip=<ADDR>,",
         r"^ \S+ sshd: [^x]*from <HOST> port",
         r"^ \S+ sshd: (?!x).* from <HOST> port",
+        r"^ \S+ sshd: .* from <HOST> port \d+: .*$",
     ] {
         let warned = warned(None, failregex);
         assert_eq!(warned.len(), 1, "{failregex}");
@@ -52,6 +59,18 @@ fn what_cannot_pass_an_address_is_not_warned_of() {
         r"^<ADDR> - - \[\] .*$",
     ] {
         assert_eq!(warned(None, failregex), [""; 0], "{failregex}");
+    }
+}
+
+#[test]
+fn what_holds_only_by_the_logs_grammar_is_warned_of_as_such() {
+    for failregex in [
+        r"^ \S+ dropbear\[\d+\]: Bad password attempt for '.+' from <HOST>:\d+$",
+        r"^ \S+ postfix/smtpd\[\d+\]: warning: .*\[<HOST>\]: SASL LOGIN authentication failed$",
+    ] {
+        let warned = warned(None, failregex);
+        assert_eq!(warned.len(), 1, "{failregex}");
+        assert!(warned[0].contains("it holds only while"), "{warned:?}");
     }
 }
 

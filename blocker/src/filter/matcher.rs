@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::date::Cut;
 use super::identity::Identity;
-use super::lines::{Lines, Split, split, text};
+use super::lines::{self, Lines, Split, split};
 use super::pattern::facts::Facts;
 use super::pattern::{LimitHit, Slots};
 use super::session::Sessions;
@@ -122,13 +122,8 @@ impl Matcher {
         }
         self.line.push('\n');
         let filter = Arc::clone(&self.filter);
-        if comes_first(&filter)
-            && let Some(ignored) = self.ignored(&filter.ignoreregex, &self.line)
-        {
-            return Found {
-                hits: Vec::new(),
-                ignored: Some(ignored),
-            };
+        if let Some(found) = self.ignored_first(&filter) {
+            return found;
         }
         let Some(prefix) = self.prefix(&filter) else {
             return Found::default();
@@ -147,7 +142,7 @@ impl Matcher {
             if !self.search(regex, n, &line) {
                 continue;
             }
-            if let Some(ignored) = self.ignored(&filter.ignoreregex, &line) {
+            if let Some(ignored) = ignored(&filter.ignoreregex, &line, &mut self.limit_hits) {
                 found.ignored = Some(ignored);
                 if self.search == Search::First {
                     break;
@@ -176,13 +171,8 @@ impl Matcher {
         let all = self.lines.all();
         let filter = Arc::clone(&self.filter);
         self.line = self.lines.text();
-        if comes_first(&filter)
-            && let Some(ignored) = self.ignored(&filter.ignoreregex, &self.line)
-        {
-            return Found {
-                hits: Vec::new(),
-                ignored: Some(ignored),
-            };
+        if let Some(found) = self.ignored_first(&filter) {
+            return found;
         }
         let Some(prefix) = self.prefix(&filter) else {
             return Found::default();
@@ -199,7 +189,7 @@ impl Matcher {
             }
             let Split { matched, unmatched } = self.split(regex, n, &all, &text);
             self.lines.replace(unmatched);
-            if let Some(ignored) = self.ignored(&filter.ignoreregex, &lines_text(&matched)) {
+            if let Some(ignored) = ignored(&filter.ignoreregex, &lines::text(&matched), &mut self.limit_hits) {
                 found.ignored = Some(ignored);
                 if self.search == Search::First {
                     break;
@@ -240,6 +230,18 @@ impl Matcher {
         })
     }
 
+    /// The answer for a line that an ignoreregex matches, where those come first.
+    fn ignored_first(&mut self, filter: &Filter) -> Option<Found> {
+        if !comes_first(filter) {
+            return None;
+        }
+        let ignored = ignored(&filter.ignoreregex, &self.line, &mut self.limit_hits)?;
+        Some(Found {
+            hits: Vec::new(),
+            ignored: Some(ignored),
+        })
+    }
+
     /// Applies the prefregex, if there is one, to the line.
     fn prefix(&mut self, filter: &Filter) -> Option<PrefixMatch> {
         let (Some(prefix), Some(mut slots)) = (&filter.prefregex, self.slots.prefix.take()) else {
@@ -257,11 +259,6 @@ impl Matcher {
         });
         self.slots.prefix = Some(slots);
         matched
-    }
-
-    /// The first ignoreregex that matches. One that is given up at the limit does not.
-    fn ignored(&self, ignoreregex: &[Regex], text: &str) -> Option<usize> {
-        ignoreregex.iter().position(|regex| regex.pattern.is_match(text))
     }
 
     /// What a match shows, by itself or within its session; nothing where it waits for more lines.
@@ -328,6 +325,12 @@ fn over(prefix: &Facts, facts: Facts) -> Facts {
     all
 }
 
-fn lines_text(lines: &[String]) -> String {
-    text(lines)
+/// The first ignoreregex that matches. One that is given up does not, and is counted.
+fn ignored(ignoreregex: &[Regex], text: &str, limit_hits: &mut u64) -> Option<usize> {
+    ignoreregex.iter().position(|regex| {
+        regex.pattern.is_match(text).unwrap_or_else(|LimitHit| {
+            *limit_hits += 1;
+            false
+        })
+    })
 }

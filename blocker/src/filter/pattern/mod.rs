@@ -176,12 +176,15 @@ impl Pattern {
         Ok(true)
     }
 
-    /// Whether a text matches. A search given up at the limit is none.
-    #[must_use]
-    pub fn is_match(&self, text: &str) -> bool {
+    /// Whether a text matches.
+    ///
+    /// # Errors
+    ///
+    /// When the search was given up at the limit.
+    pub fn is_match(&self, text: &str) -> Result<bool, LimitHit> {
         match &self.engine {
-            Engine::Linear(regex) => regex.is_match(text),
-            Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
+            Engine::Linear(regex) => Ok(regex.is_match(text)),
+            Engine::Backtracking(regex) => regex.is_match(text).map_err(|_| LimitHit),
         }
     }
 
@@ -268,7 +271,7 @@ mod tests {
         let pattern = compile("^(?P<ip4>(?:(?:a|aa)(?!c))+)$").unwrap();
         let text = format!("{}b\n", "a".repeat(60));
         assert_eq!(pattern.search(&text, &mut pattern.slots()), Err(LimitHit));
-        assert!(!pattern.is_match(&text));
+        assert_eq!(pattern.is_match(&text), Err(LimitHit));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! blocker's own chores, as `cargo xtask COMMAND`. One file a command.
 
 mod build;
+mod fuzz;
 mod run;
 mod setup;
 mod test;
@@ -28,6 +29,8 @@ enum Chore {
     Run(run::Arguments),
     /// Run all tests
     Test(test::Arguments),
+    /// Try random input on whatever reads what others wrote, until something fails or the time is up
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Chore::Build(arguments) => build::build(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Run(arguments) => run::run(arguments),
         Chore::Test(arguments) => test::test(&arguments).map(|()| ExitCode::SUCCESS),
+        Chore::Fuzz(arguments) => fuzz::fuzz(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

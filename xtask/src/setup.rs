@@ -23,6 +23,11 @@ pub(crate) fn setup() -> Result<()> {
     linker::install(&tools, llvm)
 }
 
+/// Installs what libFuzzer needs beside that.
+pub(crate) fn for_fuzzing() -> Result<()> {
+    packages::install(packages::FUZZING)
+}
+
 /// Where tools are put: below `target`, never in the user's home.
 fn tools() -> Result<PathBuf> {
     let tools = workspace()?.join("target/tools");

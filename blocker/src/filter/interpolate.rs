@@ -10,6 +10,19 @@ use crate::problem::{Place, Problem, did_you_mean};
 
 /// No value grows beyond this: names that stand for names that multiply must come to an end.
 pub(super) const MAX_LEN: usize = 1024 * 1024;
+/// So many names stand for one another in a row at the most. Python's configparser has 10.
+const MAX_DEPTH: usize = 100;
+/// So many values are put into one at the most: values that are empty make nothing longer, and multiply all the same.
+const MAX_INSERTIONS: usize = 10_000;
+
+/// What is being put together.
+#[derive(Debug, Default)]
+struct Work {
+    /// The names whose values are being put together, each in the one before.
+    names: Vec<String>,
+    /// Values that were put in so far.
+    insertions: usize,
+}
 
 /// What names mean in one section.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +48,13 @@ impl<'a> Scope<'a> {
     pub fn get(&self, key: &str) -> Result<Option<Value>, Problem> {
         let key = key.to_lowercase();
         match self.raw(&key) {
-            Some(value) => self.fill(&value, &mut vec![key]).map(Some),
+            Some(value) => {
+                let mut work = Work {
+                    names: vec![key],
+                    ..Work::default()
+                };
+                self.fill(&value, &mut work).map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -74,8 +93,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Puts everything into a value. `names` are those whose values are being put together.
-    fn fill(&self, value: &Value, names: &mut Vec<String>) -> Result<Value, Problem> {
+    /// Puts everything into a value.
+    fn fill(&self, value: &Value, work: &mut Work) -> Result<Value, Problem> {
         if !value.lines.iter().any(|line| line.text.contains('%')) {
             return Ok(value.clone());
         }
@@ -97,8 +116,9 @@ impl<'a> Scope<'a> {
                     what: format!("a percent sign stands alone in `{}`", line.text),
                     hint: "write `%%` for a percent sign, `%(name)s` for another key's value".to_owned(),
                 })?;
-                builder.insert(&self.named(name, &line.place, names)?);
-                if builder.len() > MAX_LEN {
+                builder.insert(&self.named(name, &line.place, work)?);
+                work.insertions += 1;
+                if builder.len() > MAX_LEN || work.insertions > MAX_INSERTIONS {
                     return Err(too_long(name, &line.place));
                 }
                 rest = after;
@@ -108,8 +128,9 @@ impl<'a> Scope<'a> {
         Ok(builder.finish())
     }
 
-    fn named(&self, name: &str, place: &Place, names: &mut Vec<String>) -> Result<Value, Problem> {
+    fn named(&self, name: &str, place: &Place, work: &mut Work) -> Result<Value, Problem> {
         let name = name.to_lowercase();
+        let names = &mut work.names;
         if names.contains(&name) {
             names.push(name);
             return Err(Problem {
@@ -125,9 +146,16 @@ impl<'a> Scope<'a> {
                 hint: self.hint(&name),
             });
         };
+        if names.len() > MAX_DEPTH {
+            return Err(Problem {
+                place: place.clone(),
+                what: format!("`%({})s` stands for more than {MAX_DEPTH} others in a row", names[0]),
+                hint: "put the last of them in its place".to_owned(),
+            });
+        }
         names.push(name);
-        let filled = self.fill(&value, names)?;
-        names.pop();
+        let filled = self.fill(&value, work)?;
+        work.names.pop();
         Ok(filled)
     }
 
@@ -157,8 +185,11 @@ fn name(text: &str) -> Option<(&str, &str)> {
 pub(super) fn too_long(name: &str, place: &Place) -> Problem {
     Problem {
         place: place.clone(),
-        what: format!("with `{name}` put in, the value grows beyond {} KiB", MAX_LEN / 1024),
-        hint: "do not let names stand for names that multiply".to_owned(),
+        what: format!("with `{name}` put in, the value grows beyond all bounds"),
+        hint: format!(
+            "do not let names stand for names that multiply; a value has room for {} KiB",
+            MAX_LEN / 1024
+        ),
     }
 }
 
@@ -210,6 +241,23 @@ mod tests {
             let problem = get(text, "x").unwrap_err();
             assert!(problem.starts_with(place) && problem.contains(part), "{problem}");
         }
+    }
+
+    /// `k0` stands for `k1`, so often, and so on.
+    fn chain(len: usize, often: usize) -> String {
+        let mut text = "[a]\n".to_owned();
+        for n in 0..len {
+            text += &format!("k{n} = {}\n", format!("%(k{})s", n + 1).repeat(often));
+        }
+        text + &format!("k{len} =\n")
+    }
+
+    #[test]
+    fn a_long_chain_of_names_and_one_that_multiplies_nothing_come_to_an_end() {
+        let get = |text: String| get(Box::leak(text.into_boxed_str()), "k0");
+        assert_eq!(get(chain(50, 1)), Ok(String::new()));
+        assert!(get(chain(20_000, 1)).unwrap_err().contains("in a row"));
+        assert!(get(chain(40, 2)).unwrap_err().contains("beyond all bounds"));
     }
 
     #[test]

@@ -135,6 +135,6 @@ mod tests {
             ("f", eight("xxxxxxxxxx")),
         ];
         let names: Vec<(&str, &str)> = names.iter().map(|(name, text)| (*name, text.as_str())).collect();
-        assert!(run(&"<a>".repeat(8), &names).unwrap_err().what.contains("KiB"));
+        assert!(run(&"<a>".repeat(8), &names).unwrap_err().hint.contains("KiB"));
     }
 }

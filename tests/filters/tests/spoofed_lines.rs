@@ -33,15 +33,18 @@ fn try_all(name: &str) -> Outcome {
     let filler = "x".repeat(FILLER);
     let mut outcome = Outcome::default();
     for section in corpus::read("spoofed", name) {
-        for parameters in &section.parameters {
+        for (set, parameters) in section.parameters.iter().enumerate() {
             let filter = compile(None, name, parameters);
-            for payload in &payloads {
-                for words in [
-                    payload.clone(),
-                    format!("{payload}{filler}"),
-                    format!("{filler}{payload}"),
-                ] {
-                    outcome.try_section(&filter, &section, &words);
+            for (n, payload) in payloads.iter().enumerate() {
+                outcome.try_section(&filter, &section, payload);
+                // With one set of parameters, and before and behind by turns: every text stands long in many places even so.
+                if set == 0 {
+                    let long = if n % 2 == 0 {
+                        format!("{payload}{filler}")
+                    } else {
+                        format!("{filler}{payload}")
+                    };
+                    outcome.try_section(&filter, &section, &long);
                 }
             }
         }

@@ -31,6 +31,9 @@ pub(super) const NEEDED: &[Package] = &[
     package("nftables", There::Program("nft", "--version")),
 ];
 
+/// libFuzzer is C++, and is compiled with the targets.
+pub(super) const FUZZING: &[Package] = &[package("g++", There::Program("g++", "--version"))];
+
 /// Debian's own compiler for web browsers: newer than its other one, and with the sources of `core`.
 pub(super) const COMPILER: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 

@@ -61,20 +61,21 @@ pub(super) fn of(fields: Fields<'_>, zone: &TimeZone, now: Timestamp) -> Option<
 
 /// The day that the day's number in the year says, or the week's number with the day of the week.
 fn in_year(fields: Fields<'_>, year: i16) -> Option<Date> {
-    let number = |name: &str| fields(name)?.trim().parse::<i16>().ok();
+    // A pattern may have groups of its own under these names, so the numbers are whatever the line says.
+    let number = |name: &str| fields(name)?.trim().parse::<i16>().ok().map(i64::from);
     let first = Date::new(year, 1, 1).ok()?;
     if let Some(day) = number("j") {
         return first.checked_add((day - 1).days()).ok();
     }
     let weekday = position(&DAYS, fields("a").unwrap_or_default())
         .or_else(|| position(&DAY_NAMES, fields("A").unwrap_or_default()))
-        .map(|day| day - 1)
-        .or_else(|| number("w").map(|day| (day + 6) % 7))?;
+        .map(|day| i64::from(day) - 1)
+        .or_else(|| number("w").map(|day| (day + 6).rem_euclid(7)))?;
     // Weeks begin on Sunday for `%U`, on Monday for `%W`; week 0 is what lies before the first of them.
     let (week, begin) = number("U")
         .map(|week| (week, 6))
         .or_else(|| number("W").map(|week| (week, 0)))?;
-    let first_day = i16::from(first.weekday().to_monday_zero_offset());
+    let first_day = i64::from(first.weekday().to_monday_zero_offset());
     let first_week = (begin - first_day).rem_euclid(7);
     let days = first_week + (week - 1) * 7 + (weekday - begin).rem_euclid(7);
     first.checked_add(days.days()).ok()

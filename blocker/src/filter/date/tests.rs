@@ -223,6 +223,20 @@ fn a_pattern_may_say_that_there_is_no_date() {
 }
 
 #[test]
+fn numbers_of_a_patterns_own_groups_are_taken_for_what_they_are() {
+    for (pattern, line) in [
+        (r"(?P<U>\d+) %w", "32767 6"),
+        (r"%U (?P<w>\d+)", "5 32767"),
+        (r"(?P<j>-\d+)", "-32768"),
+        (r"(?P<Y>-?\d+) (?P<m>\d+) (?P<d>-\d+)", "-32768 32767 -32768"),
+        (r"(?P<y>-\d+) %j", "-32768 1"),
+    ] {
+        let mut reader = reader(&[pattern]);
+        reader.cut(line, NOW.parse().unwrap());
+    }
+}
+
+#[test]
 fn a_bad_pattern_is_named_with_its_index() {
     let patterns = ["%Y", "%Q", "{^LN-BEG}(%H", "{DATUM} x", "%Exf"];
     let errors = DatePatterns::compile(patterns).unwrap_err();

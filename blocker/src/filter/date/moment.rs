@@ -33,6 +33,11 @@ pub(super) fn of(fields: Fields<'_>, zone: &TimeZone, now: Timestamp) -> Option<
     let day = number("d");
     let year = number("Y").or_else(|| number("y").map(|year| if year <= 2000 { year + 2000 } else { year }));
 
+    if year.is_some_and(|year| year < 1) {
+        // Neither ISO 8601's year 0 nor what lies before is any log's.
+        return None;
+    }
+
     let date = |year: i16| match (month, day) {
         (Some(month), Some(day)) => Date::new(year, month.try_into().ok()?, day.try_into().ok()?).ok(),
         _ => in_year(fields, year),

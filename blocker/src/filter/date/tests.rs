@@ -103,6 +103,7 @@ fn a_line_without_a_date_has_none() {
         "postfix/smtpd[12]: reject",
         "Aug 99 01:33:38 x",
         "2024-99-26T01:33:38Z x",
+        "0000-12-30 00:00:00 x",
         "Äug 26",
     ] {
         assert_eq!(cut(&["{^LN-BEG}"], line, NOW), None, "{line:?}");

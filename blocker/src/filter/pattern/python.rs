@@ -49,6 +49,7 @@ pub(in crate::filter) fn translate(expression: &str, lines: Lines) -> Result<Tra
         global: String::new(),
         backtracks: false,
         together: lines == Lines::Together,
+        look_end: 0,
         repeatable: false,
     };
     translator.all()?;
@@ -87,6 +88,8 @@ struct Translator<'a> {
     backtracks: bool,
     /// Whether there are line breaks within the text.
     together: bool,
+    /// Where the latest look-around ends.
+    look_end: usize,
     /// Whether what was just written can be repeated, so that a second repetition is a mistake.
     repeatable: bool,
 }
@@ -105,6 +108,9 @@ impl Translator<'_> {
                         .ok_or_else(|| wrong("a `)` closes what no `(` opens"))?;
                     self.flags = flags;
                     self.write(close);
+                    if close == group::LOOK_CLOSE {
+                        self.look_end = self.out.len();
+                    }
                 }
                 '*' | '+' | '?' => self.repeat(&char.to_string())?,
                 '{' => match self.bounds() {
@@ -147,14 +153,19 @@ impl Translator<'_> {
         if !self.repeatable {
             return Err(wrong(&format!("`{sign}` repeats nothing")));
         }
-        self.out.push_str(sign);
-        if self.chars.next_if_eq(&'?').is_some() {
-            self.out.push('?');
-        } else if self.chars.next_if_eq(&'+').is_some() {
-            self.out.push('+');
-            self.backtracks = true;
-        }
+        let manner = self.chars.next_if(|char| ['?', '+'].contains(char));
         self.repeatable = false;
+        if self.look_end == self.out.len() {
+            // Python lets look-around be repeated, which says only whether it has to hold.
+            if ["*", "?"].contains(&sign) || sign.starts_with("{0") {
+                self.out.truncate(self.out.len() - 1);
+                self.out.push_str("|)");
+            }
+            return Ok(());
+        }
+        self.out.push_str(sign);
+        self.out.extend(manner);
+        self.backtracks |= manner == Some('+');
         Ok(())
     }
 

@@ -2,6 +2,9 @@
 
 use super::{Flags, PatternError, Translator, wrong};
 
+/// What closes look-around and the group around it.
+pub(super) const LOOK_CLOSE: &str = "))";
+
 impl Translator<'_> {
     /// Reads the beginning of a group whose `(` was read, and writes it.
     pub(super) fn group(&mut self) -> Result<(), PatternError> {
@@ -53,10 +56,10 @@ impl Translator<'_> {
         self.repeatable = false;
     }
 
-    /// Look-around in a group of its own, since Python lets it be repeated.
+    /// Look-around, in a group of its own for the case that it is repeated.
     fn look(&mut self, sign: &str) {
         self.backtracks = true;
-        self.open_until(&format!("(?:(?{sign}"), "))");
+        self.open_until(&format!("(?:(?{sign}"), LOOK_CLOSE);
     }
 
     /// `(?P<name>`, `(?P=name)`.

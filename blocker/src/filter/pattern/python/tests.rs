@@ -92,7 +92,9 @@ fn ascii_flag_narrows_the_classes() {
 fn what_only_a_backtracking_engine_can_do_is_told() {
     let cases = [
         ("a(?!b)", "a(?:(?!b))"),
-        ("(?<=a)?b", "(?:(?<=a))?b"),
+        ("(?<=a)?b", "(?:(?<=a)|)b"),
+        ("(?<=a){0,2}?b", "(?:(?<=a)|)b"),
+        ("(?!a)+?b(?=c){2}", "(?:(?!a))b(?:(?=c))"),
         ("(?P<x>a)(?P=x)", "(?P<x>a)(?P=x)"),
         (r"(a)\1", r"(a)(?:\1)"),
         ("(?P<x>a)?(?(x)b|c)", "(?P<x>a)?(?(<x>)b|c)"),

@@ -5,13 +5,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::{cargo, setup, workspace};
+use crate::{setup, workspace};
 
 /// The version of cargo-fuzz that is installed where there is none.
 const VERSION: &str = "0.13.2";
@@ -74,7 +74,7 @@ pub(crate) fn fuzz(arguments: &Arguments) -> Result<()> {
     setup::setup()?;
     setup::for_fuzzing()?;
     let workspace = workspace()?;
-    let tool = install(&workspace.join("target/tools"))?;
+    let tool = setup::cargo_tool::install(&workspace.join("target/tools"), "cargo-fuzz", VERSION)?;
     let targets = match &arguments.target {
         Some(target) => std::slice::from_ref(target),
         None => Target::value_variants(),
@@ -88,30 +88,6 @@ pub(crate) fn fuzz(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     bail!("{}", failures.join("\n"))
-}
-
-/// Builds cargo-fuzz below `tools` unless it is there, and says where it is.
-fn install(tools: &Path) -> Result<PathBuf> {
-    let tool = tools.join("bin/cargo-fuzz");
-    let output = Command::new(&tool).arg("--version").output();
-    if output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(VERSION)) {
-        return Ok(tool);
-    }
-    say(&format!(
-        "building cargo-fuzz {VERSION}; this takes a minute or two, once"
-    ));
-    let status = cargo()
-        .args(["install", "cargo-fuzz", "--version", VERSION])
-        .args(["--locked", "--force", "--quiet", "--root"])
-        .arg(tools)
-        .stdin(Stdio::null())
-        .status()
-        .context("cannot start cargo")?;
-    ensure!(
-        status.success(),
-        "cargo-fuzz {VERSION} could not be built; cargo's words are above"
-    );
-    Ok(tool)
 }
 
 /// Fuzzes one target, and says how it failed, if it did.

@@ -4,7 +4,7 @@
 //! second time takes a moment; what has to be installed is named before it is. Compiler and linker are found by
 //! `blocker/build.rs` and `.cargo/config.toml`.
 
-mod linker;
+pub(crate) mod cargo_tool;
 mod packages;
 mod toolchain;
 
@@ -15,12 +15,16 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace;
 
+/// The linker for the kernel program takes LLVM out of the Rust compiler that builds it. This version reads LLVM 22; later ones need
+/// a later compiler.
+const LINKER: &str = "0.10.3";
+
 /// Installs what is missing.
 pub(crate) fn setup() -> Result<()> {
     packages::install(packages::NEEDED)?;
     let tools = tools()?;
-    let llvm = toolchain::choose(&tools)?;
-    linker::install(&tools, llvm)
+    toolchain::choose(&tools)?;
+    cargo_tool::install(&tools, "bpf-linker", LINKER).map(drop)
 }
 
 /// Installs what libFuzzer needs beside that.

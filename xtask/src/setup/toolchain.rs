@@ -18,19 +18,18 @@ const CORE: &str = "lib/rustlib/src/rust/library/core/Cargo.toml";
 /// LLVM's major version in all of them.
 const LLVM: u32 = 22;
 
-/// Chooses a compiler, installs one where there is none, leaves its name for `blocker/build.rs` and gives its LLVM's version.
-pub(super) fn choose(tools: &Path) -> Result<u32> {
+/// Chooses a compiler, installs one where there is none, and leaves its name for `blocker/build.rs`.
+pub(super) fn choose(tools: &Path) -> Result<()> {
     let chosen = tools.join("ebpf-toolchain");
     let before = fs::read_to_string(&chosen).unwrap_or_default();
     let name = match before.trim() {
-        known if is_usable(known) => return Ok(LLVM),
+        known if is_usable(known) => return Ok(()),
         _ if is_usable(NIGHTLY) => NIGHTLY,
         _ if is_usable(LINKED) => LINKED,
         _ if packages::can_install() => debians()?,
         _ => nightly()?,
     };
-    fs::write(&chosen, format!("{name}\n")).with_context(|| chosen.display().to_string())?;
-    Ok(LLVM)
+    fs::write(&chosen, format!("{name}\n")).with_context(|| chosen.display().to_string())
 }
 
 /// Whether rustup knows the toolchain, its sources of `core` are there, and its LLVM is the right one.

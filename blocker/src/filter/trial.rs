@@ -3,6 +3,7 @@
 //! Lines come in one after the other, as the agent would read them, but by a clock that is given. Each is answered with what was found
 //! in it, and all are counted.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,6 +15,8 @@ use super::matcher::{Found, Hit, Matcher, Search};
 
 /// Missed lines that are kept to be shown.
 const SHOWN: usize = 10;
+/// Hosts whose failures are counted one by one; those that come later are not.
+const MAX_HOSTS: usize = 100_000;
 
 /// How lines are dated.
 #[derive(Clone, Debug)]
@@ -57,6 +60,8 @@ pub struct Tally {
     pub ignoreregex: Vec<u64>,
     /// Lines by what found their date.
     pub templates: Vec<u64>,
+    /// Failures by whose they are.
+    pub hosts: HashMap<String, u64>,
     /// The first lines that were missed, with their numbers.
     pub first_missed: Vec<(u64, String)>,
     /// Searches that were given up at the backtracking limit.
@@ -127,6 +132,12 @@ impl Tally {
         }
         for hit in &found.hits {
             self.failregex[hit.failregex] += 1;
+            if let Some(identity) = hit.identity.as_ref().filter(|_| hit.is_failure()) {
+                let host = identity.to_string();
+                if self.hosts.len() < MAX_HOSTS || self.hosts.contains_key(&host) {
+                    *self.hosts.entry(host).or_default() += 1;
+                }
+            }
         }
         if let Some(ignored) = found.ignored {
             self.ignoreregex[ignored] += 1;

@@ -172,6 +172,10 @@ fn the_report_is_for_people_and_nothing_in_a_log_steers_their_terminal() {
     );
     assert!(report.contains("a line without a date"), "{report}");
     assert!(
+        report.contains("hosts with most failures, of 2\n          1  192.0.2.4\n"),
+        "{report}"
+    );
+    assert!(
         report.lines().any(|line| line.trim_start().starts_with("3  {^LN-BEG}")),
         "{report}"
     );

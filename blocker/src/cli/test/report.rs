@@ -9,6 +9,8 @@ use crate::problem::Problem;
 
 /// Signs of an expression or a line that are shown.
 const WIDTH: usize = 110;
+/// Hosts that are shown.
+const HOSTS: usize = 5;
 
 /// What a filter found in a log.
 pub(super) struct Report<'a> {
@@ -79,6 +81,7 @@ impl fmt::Display for Report<'_> {
         }
         expressions(f, "failregexes", self.filter.failregex(), &self.tally.failregex)?;
         expressions(f, "ignoreregexes", self.filter.ignoreregex(), &self.tally.ignoreregex)?;
+        self.hosts(f)?;
         self.dates(f)?;
         if !self.tally.first_missed.is_empty() {
             writeln!(f, "\nfirst lines missed")?;
@@ -94,6 +97,20 @@ impl fmt::Display for Report<'_> {
 }
 
 impl Report<'_> {
+    fn hosts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hosts: Vec<(&String, &u64)> = self.tally.hosts.iter().collect();
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        hosts.sort_by(|(a, most), (b, count)| count.cmp(most).then(a.cmp(b)));
+        let all = grouped(hosts.len() as u64);
+        writeln!(f, "\nhosts with most failures, of {all}")?;
+        for (host, count) in hosts.into_iter().take(HOSTS) {
+            writeln!(f, "{:>11}  {}", grouped(*count), shortened(host))?;
+        }
+        Ok(())
+    }
+
     fn dates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.tally.templates.iter().enumerate().filter(|(_, count)| **count > 0);
         for (n, (template, count)) in counts.enumerate() {

@@ -8,6 +8,7 @@
 pub mod corpus;
 pub mod package;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,6 +51,12 @@ pub fn trial(filter: &Arc<Filter>, search: Search, zone: &str, now: i64) -> Tria
         now: Timestamp::from_second(now).expect("a time"),
     };
     Trial::new(filter, search, clock)
+}
+
+/// Prints a score also where the test succeeds: the test harness keeps to itself only what is printed by the macros.
+pub fn say(text: &str) {
+    // A score that nobody can read is no failure.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The agent's program, which was built before the tests.

@@ -13,7 +13,7 @@ mod samples;
 
 use std::fmt::Write as _;
 
-use blocker_filter_tests::package;
+use blocker_filter_tests::{package, say};
 
 use self::samples::{Score, Source};
 
@@ -73,7 +73,7 @@ fn every_filter_gives_fail2bans_answers() {
     for (name, (right, checks), _) in groups {
         writeln!(report, "{name}: {right} of {checks}").unwrap();
     }
-    println!("{report}");
+    say(&report);
     for (name, (right, _), recorded) in groups {
         assert!(right >= recorded, "{name}: {right} right, {recorded} before\n{report}");
     }

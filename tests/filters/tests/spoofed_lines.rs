@@ -15,7 +15,7 @@ use blocker::filter::Filter;
 use blocker::filter::identity::Identity;
 use blocker::filter::matcher::Search;
 use blocker_filter_tests::corpus::{self, Section};
-use blocker_filter_tests::{compile, trial};
+use blocker_filter_tests::{compile, say, trial};
 
 const NOW: i64 = 1_732_406_400;
 const CLIENTS: [&str; 2] = ["192.0.2.4", "2001:db8::4"];
@@ -86,7 +86,7 @@ macro_rules! filters {
             let first = outcome.wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
             assert!(outcome.wrong.is_empty(), "{} of {} lines:\n{first}", outcome.wrong.len(), outcome.tried);
             assert!(outcome.tried > 1000, "only {} lines were tried", outcome.tried);
-            println!("{}: {} spoofed lines, nobody else blamed", stringify!($name), outcome.tried);
+            say(&format!("{}: {} spoofed lines, nobody else blamed", stringify!($name), outcome.tried));
         }
     )*};
 }

@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+/// Bytes of the lines that are kept: whoever writes long lines must not have each of them searched again and again.
+const MAX_BYTES: usize = 1024 * 1024;
+
 /// The last lines of a log, each without its date.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -28,11 +31,12 @@ impl Lines {
         }
     }
 
-    /// Adds a line, and forgets the first where there are too many.
+    /// Adds a line, and forgets the first where there are too many or too long ones.
     pub(super) fn push(&mut self, line: String) {
         self.lines.push_back(line);
-        while self.lines.len() > self.max {
-            self.lines.pop_front();
+        let mut bytes: usize = self.lines.iter().map(String::len).sum();
+        while self.lines.len() > self.max || (bytes > MAX_BYTES && self.lines.len() > 1) {
+            bytes -= self.lines.pop_front().map_or(0, |line| line.len());
         }
     }
 
@@ -121,5 +125,14 @@ mod tests {
             kept.push(line.to_owned());
         }
         assert_eq!(kept.text(), "b\nc\n");
+    }
+
+    #[test]
+    fn long_lines_do_not_pile_up() {
+        let mut kept = Lines::new(1000);
+        for _ in 0..100 {
+            kept.push("x".repeat(64 * 1024));
+        }
+        assert_eq!(kept.all().len(), MAX_BYTES / (64 * 1024));
     }
 }

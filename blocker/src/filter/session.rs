@@ -18,9 +18,10 @@ const MAX_SESSIONS: NonZeroUsize = NonZeroUsize::new(1000).expect("not zero");
 /// How long a session is kept after its first line.
 const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
 /// Longest text that a session remembers; facts with a longer one are those of their line alone.
-const MAX_TEXT: usize = 4096;
-/// Users that a session tells apart.
+const MAX_TEXT: usize = 1024;
+/// Users that a session tells apart, and how much of a name is looked at for that.
 const MAX_USERS: usize = 32;
+const MAX_USER_LEN: usize = 256;
 
 /// What is known of one session.
 #[derive(Clone, Debug, Default)]
@@ -159,7 +160,7 @@ fn go_on(mut session: Session, facts: Facts, signs: &mut Signs) -> Session {
 fn note_user(session: &mut Session) {
     let user = session.facts.text("user").filter(|user| !user.is_empty());
     if let Some(user) = user.filter(|_| session.users.len() < MAX_USERS) {
-        let user = user.to_owned();
+        let user = user[..user.floor_char_boundary(MAX_USER_LEN)].to_owned();
         session.users.insert(user);
     }
     if !session.users.is_empty() {

@@ -19,7 +19,6 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 pub use self::blocker_toml::FirewallChoice;
-use self::jail::Jails;
 use self::tree::Tree;
 use crate::ban::Scope;
 use crate::filter::Filter;
@@ -115,11 +114,9 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
     };
     let toml = problems.absorb(blocker_toml::read(path)).unwrap_or_default();
     let tree = problems.absorb(tree);
-    let Jails {
-        sound,
-        broken,
-        warnings,
-    } = tree.as_ref().map(jail::all).unwrap_or_default();
+    let jails = tree.as_ref().map(jail::all).unwrap_or_default();
+    problems.0.extend(jails.problems.0);
+    let (sound, broken) = (jails.sound, jails.broken);
     if on_broken == OnBroken::Refuse || sound.is_empty() {
         problems
             .0
@@ -138,7 +135,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         allow: toml.allow.networks,
         jails: sound,
         broken,
-        warnings,
+        warnings: jails.warnings,
     })
 }
 

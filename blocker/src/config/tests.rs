@@ -255,6 +255,20 @@ fn what_a_jail_names_and_nobody_defines_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_slip_of_the_finger_for_all_jails_is_refused_even_where_broken_ones_are_skipped() {
+    let text = format!("[DEFAULT]\nignorip = 203.0.113.0/24\nmy_own_name = 1\n{JAIL_CONF}");
+    let files = [("jail.conf", text.as_str()), ("filter.d/spam.conf", SPAM_CONF)];
+    let problems = load(Folder::Given(folder(&files).path()), OnBroken::Skip)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problems.contains("jail.conf:2:") && problems.contains("did you mean `ignoreip`?"),
+        "{problems}"
+    );
+    assert!(!problems.contains("my_own_name"), "{problems}");
+}
+
+#[test]
 fn what_would_ban_the_wrong_host_is_refused() {
     let text = "[spam]\nenabled = true\nport = 25\nlogpath = /a\nignorecommand = /bin/friend <ip>\nbackend = systemd\n";
     let all = problems(text);

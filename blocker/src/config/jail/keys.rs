@@ -2,6 +2,7 @@
 
 use super::section::Section;
 use crate::filter::definition;
+use crate::filter::layers::Layers;
 use crate::problem::{Problems, did_you_mean};
 
 /// Keys with a meaning here, beside those of a filter.
@@ -45,11 +46,22 @@ const READ_OVER: [&str; 13] = [
 /// Keys that make bans of a host that comes back longer. They are taken and named in a warning.
 const NOT_YET: &str = "bantime.";
 
+/// Takes note of keys of `[DEFAULT]` that are slips of the finger. What nothing uses is no matter there: distributions' files define a
+/// great many names.
+pub(super) fn check_defaults(layers: &Layers, problems: &mut Problems) {
+    for (key, value) in &layers.defaults {
+        let hint = did_you_mean(key, KEYS.into_iter().chain(definition::KEYS));
+        if !hint.is_empty() && !is_known(key) && !key.starts_with(NOT_YET) && !layers.mention(key) {
+            let what = format!("unknown key `{key}` in [DEFAULT]");
+            problems.add(&value.place(), what, hint);
+        }
+    }
+}
+
 /// Takes note of keys that are slips of the finger as problems, and of those that nothing uses as warnings.
 pub(super) fn check(section: &Section<'_>, problems: &mut Problems, warnings: &mut Problems) {
     for (key, value) in section.own_keys() {
-        let known = KEYS.contains(&key) || READ_OVER.contains(&key) || definition::KEYS.contains(&key);
-        if known || section.layers().mention(key) {
+        if is_known(key) || section.layers().mention(key) {
             continue;
         }
         if key.starts_with(NOT_YET) {
@@ -69,4 +81,8 @@ pub(super) fn check(section: &Section<'_>, problems: &mut Problems, warnings: &m
             problems.add(&value.place(), format!("unknown key `{key}`"), hint);
         }
     }
+}
+
+fn is_known(key: &str) -> bool {
+    KEYS.contains(&key) || READ_OVER.contains(&key) || definition::KEYS.contains(&key)
 }

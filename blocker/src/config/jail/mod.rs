@@ -36,13 +36,16 @@ pub(super) struct Jails {
     pub(super) sound: Vec<JailSettings>,
     /// The enabled jails that are not.
     pub(super) broken: Vec<BrokenJail>,
-    /// What is doubtful in either.
+    /// What is wrong for all of them.
+    pub(super) problems: Problems,
+    /// What is doubtful in any.
     pub(super) warnings: Problems,
 }
 
 /// Reads every enabled jail.
 pub(super) fn all(tree: &Tree) -> Jails {
     let mut jails = Jails::default();
+    keys::check_defaults(&tree.jails, &mut jails.problems);
     for layer in &tree.jails.sections {
         let mut problems = Problems::default();
         let folder = tree.folder.as_deref().unwrap_or(Path::new(super::builtin::NAME));

@@ -38,18 +38,24 @@ pub fn warnings(filter: &Arc<Filter>) -> Vec<Problem> {
     }
     let prefix = filter.prefregex().map(|regex| (regex, Sample::of(&regex.pattern)));
     let mut found = Vec::new();
-    if let Some((regex, Some(sample))) = &prefix
-        && sample.has_address()
-    {
-        let content = filter.failregex.first().and_then(|regex| Sample::of(&regex.pattern));
-        let content = content.map_or_else(String::new, |sample| sample.text(CLIENT, ""));
-        let lines = candidates(sample, &content);
-        found.extend(
-            lines
-                .into_iter()
-                .find_map(|led| led.proven(filter, None))
-                .map(|led| led.problem("prefregex", regex)),
-        );
+    if let Some((regex, Some(sample))) = &prefix {
+        // Either the prefix holds the address, or the text that it leaves does.
+        let samples = filter.failregex.iter().filter_map(|regex| Sample::of(&regex.pattern));
+        let mut samples = samples.filter(|inner| inner.has_address() || sample.has_address());
+        let [client, victim] = samples.next().map_or_else(Default::default, |inner| {
+            [CLIENT, VICTIM].map(|address| inner.text(address, ""))
+        });
+        let client = Fill {
+            address: CLIENT,
+            content: &client,
+        };
+        let victim = Fill {
+            address: VICTIM,
+            content: &victim,
+        };
+        let lines = candidates(sample, client, victim);
+        let proven = lines.into_iter().find_map(|led| led.proven(filter, None));
+        found.extend(proven.map(|led| led.problem("prefregex", regex)));
     }
     let around = |content: &str| match &prefix {
         Some((_, Some(sample))) => sample.text(CLIENT, content),
@@ -59,10 +65,13 @@ pub fn warnings(filter: &Arc<Filter>) -> Vec<Problem> {
         let Some(sample) = Sample::of(&regex.pattern).filter(Sample::has_address) else {
             continue;
         };
-        let lines = candidates(&sample, "").into_iter().map(|led| Led {
-            line: around(&led.line),
-            ..led
-        });
+        let fill = |address| Fill { address, content: "" };
+        let lines = candidates(&sample, fill(CLIENT), fill(VICTIM))
+            .into_iter()
+            .map(|led| Led {
+                line: around(&led.line),
+                ..led
+            });
         let proven = lines.into_iter().find_map(|led| led.proven(filter, Some(n)));
         found.extend(proven.map(|led| led.problem("failregex", regex)));
     }
@@ -105,33 +114,45 @@ enum Way {
     Before,
 }
 
-/// The lines that are worth a try.
-fn candidates(sample: &Sample, content: &str) -> Vec<Led> {
+/// What stands in a sample's gaps.
+#[derive(Clone, Copy)]
+struct Fill<'a> {
+    address: &'a str,
+    /// What a prefregex leaves.
+    content: &'a str,
+}
+
+/// The lines that are worth a try: what the server writes of the client, and what the client would like it to have written of the
+/// victim.
+fn candidates(sample: &Sample, client: Fill<'_>, victim: Fill<'_>) -> Vec<Led> {
     let mut lines = Vec::new();
+    let from = |piece, fill: Fill<'_>| sample.text_from(piece, fill.address, fill.content);
     if let Some(begin) = sample.begins_anywhere() {
         lines.extend(BEFORE_WORDS.map(|before| Led {
-            line: format!("{before}{}", sample.text_from(begin, VICTIM, content)),
+            line: format!("{before}{}", from(begin, victim)),
             way: Way::Unanchored,
         }));
     }
-    let honest = sample.text(CLIENT, content);
+    let honest = from(0, client);
     for (at, piece) in sample.pieces.iter().enumerate() {
         let Piece::Repeated { least, accepts } = piece else {
-            if matches!(piece, Piece::Address) {
+            let whole = matches!(piece, Piece::Address) || (matches!(piece, Piece::Content) && !sample.has_address());
+            if whole {
                 break;
             }
             continue;
         };
-        let rest = |address| sample.text_from(at + 1, address, content);
-        let open = sample.may_be_followed_by(&format!(" {}", rest(VICTIM)));
+        let rest = from(at + 1, victim);
+        let open = sample.may_be_followed_by(&format!(" {rest}"));
         lines.push(Led {
-            line: format!("{honest} {}", rest(VICTIM)),
+            line: format!("{honest} {rest}"),
             way: if open { Way::Past } else { Way::PastAtEnd },
         });
-        let words = format!("{least}{} ", rest(VICTIM));
+        let words = format!("{least}{rest} ");
         if accepts.as_ref().is_some_and(|accepts| accepts.is_match(&words)) {
+            let before = sample.text_to(at, client.address, client.content);
             lines.push(Led {
-                line: format!("{}{words}{}", sample.text_to(at, CLIENT, content), rest(CLIENT)),
+                line: format!("{before}{words}{}", from(at + 1, client)),
                 way: Way::Before,
             });
         }

@@ -142,17 +142,20 @@ fn candidates(sample: &Sample, client: Fill<'_>, victim: Fill<'_>) -> Vec<Led> {
             }
             continue;
         };
-        let rest = from(at + 1, victim);
-        let open = sample.may_be_followed_by(&format!(" {rest}"));
-        lines.push(Led {
-            line: format!("{honest} {rest}"),
-            way: if open { Way::Past } else { Way::PastAtEnd },
-        });
-        let words = format!("{least}{rest} ");
-        if accepts.as_ref().is_some_and(|accepts| accepts.is_match(&words)) {
+        let takes = |words: &str| accepts.as_ref().is_some_and(|accepts| accepts.is_match(words));
+        let (own, other) = (from(at + 1, client), from(at + 1, victim));
+        if takes(&format!("{least}{own} ")) {
+            let open = sample.may_be_followed_by(&format!(" {other}"));
+            lines.push(Led {
+                line: format!("{honest} {other}"),
+                way: if open { Way::Past } else { Way::PastAtEnd },
+            });
+        }
+        let words = format!("{least}{other} ");
+        if takes(&words) {
             let before = sample.text_to(at, client.address, client.content);
             lines.push(Led {
-                line: format!("{before}{words}{}", from(at + 1, client)),
+                line: format!("{before}{words}{own}"),
                 way: Way::Before,
             });
         }

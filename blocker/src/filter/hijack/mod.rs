@@ -144,7 +144,8 @@ fn candidates(sample: &Sample, client: Fill<'_>, victim: Fill<'_>) -> Vec<Led> {
         };
         let takes = |words: &str| accepts.as_ref().is_some_and(|accepts| accepts.is_match(words));
         let (own, other) = (from(at + 1, client), from(at + 1, victim));
-        if takes(&format!("{least}{own} ")) {
+        // Where the failregexes hold the address, what leads them astray is theirs to be warned of.
+        if sample.has_address() || takes(&format!("{least}{own} ")) {
             let open = sample.may_be_followed_by(&format!(" {other}"));
             lines.push(Led {
                 line: format!("{honest} {other}"),

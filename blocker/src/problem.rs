@@ -57,7 +57,7 @@ impl fmt::Display for Problem {
 }
 
 /// Everything that is wrong, in the order in which it was found.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {

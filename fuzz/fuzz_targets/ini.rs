@@ -60,20 +60,17 @@ fuzz_target!(|data: &[u8]| {
     let files = Two { conf, local };
     let paths = [PathBuf::from(CONF)];
 
-    if let Err(problems) = Ini::parse(Path::new(CONF), conf) {
-        problems.0.iter().for_each(|problem| files.check(problem));
-    }
-    match Layers::read(&files, &paths) {
-        Ok(layers) => every_value(&files, &layers),
-        Err(problems) => problems.0.iter().for_each(|problem| files.check(problem)),
-    }
+    let (_, problems) = Ini::parse(Path::new(CONF), conf);
+    problems.0.iter().for_each(|problem| files.check(problem));
+    let (layers, problems) = Layers::read(&files, &paths);
+    problems.0.iter().for_each(|problem| files.check(problem));
+    every_value(&files, &layers);
     let parameters = [("mode".to_owned(), "more".to_owned())];
-    match Definition::read(&files, &paths, &parameters, LogType::File) {
-        Ok(definition) => {
-            let lines = definition.values().values().flat_map(|value| &value.lines);
-            lines.for_each(|line| files.check_place(&line.place));
-        }
-        Err(problems) => problems.0.iter().for_each(|problem| files.check(problem)),
+    let read = Definition::read(&files, &paths, &parameters, LogType::File);
+    read.problems.0.iter().for_each(|problem| files.check(problem));
+    if let Some(definition) = read.definition {
+        let lines = definition.values().values().flat_map(|value| &value.lines);
+        lines.for_each(|line| files.check_place(&line.place));
     }
 });
 

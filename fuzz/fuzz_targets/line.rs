@@ -60,7 +60,7 @@ fn compiled(name: &str, mode: &str) -> Arc<Filter> {
         name: name.to_owned(),
         parameters: vec![("mode".to_owned(), mode.to_owned())],
     };
-    let filter = config::filter(folder, &named).and_then(|definition| Filter::compile(&definition));
+    let filter = Filter::compile_partial(config::filter(folder, &named));
     Arc::new(filter.unwrap_or_else(|problems| panic!("{name}[mode={mode}]: {problems}")))
 }
 

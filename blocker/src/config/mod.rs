@@ -22,7 +22,7 @@ pub use self::blocker_toml::FirewallChoice;
 use self::tree::Tree;
 use crate::ban::Scope;
 use crate::filter::Filter;
-use crate::filter::definition::{Definition, LogType};
+use crate::filter::definition::{LogType, Partial};
 use crate::filter::parameters::Named;
 use crate::jail::Rules;
 use crate::problem::{Place, Problems};
@@ -113,8 +113,9 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         None => (Path::new(DEFAULT_FOLDER), builtin::NAME.to_owned(), Tree::builtin()),
     };
     let toml = problems.absorb(blocker_toml::read(path)).unwrap_or_default();
-    let tree = problems.absorb(tree);
-    let jails = tree.as_ref().map(jail::all).unwrap_or_default();
+    let (tree, unread) = tree;
+    problems.0.extend(unread.0);
+    let jails = jail::all(&tree);
     problems.0.extend(jails.problems.0);
     let (sound, broken) = (jails.sound, jails.broken);
     if on_broken == OnBroken::Refuse || sound.is_empty() {
@@ -140,11 +141,8 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
 }
 
 /// Reads the filter of this name, with parameters, as a jail of this configuration would use it.
-///
-/// # Errors
-///
-/// When there is no such filter, or something in its files is wrong.
-pub fn filter(folder: Folder<'_>, named: &Named) -> Result<Definition, Problems> {
+#[must_use]
+pub fn filter(folder: Folder<'_>, named: &Named) -> Partial {
     tree::filter(folder.existing(), named, LogType::File)
 }
 

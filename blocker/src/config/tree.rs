@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::builtin::{self, Builtin};
-use crate::filter::definition::{Definition, LogType};
+use crate::filter::definition::{Definition, LogType, Partial};
 use crate::filter::layers::{Disk, Layers};
 use crate::filter::parameters::Named;
 use crate::problem::{Place, Problems, did_you_mean};
@@ -29,36 +29,36 @@ impl Tree {
     }
 
     /// Reads the jail files of a folder.
-    pub(super) fn read(folder: &Path) -> Result<Self, Problems> {
+    pub(super) fn read(folder: &Path) -> (Self, Problems) {
         let mut problems = Problems::default();
         let files = jail_files(folder, &mut problems);
         if files.is_empty() && problems.0.is_empty() {
             let hint = "point --config at a folder laid out like /etc/fail2ban";
             problems.add(&Place::file(folder), "holds no jail.conf, jail.local or jail.d/", hint);
         }
-        let jails = problems.absorb(Layers::read(&Disk, &files));
-        problems.or(Self {
-            jails: jails.unwrap_or_default(),
+        let (jails, more) = Layers::read(&Disk, &files);
+        problems.0.extend(more.0);
+        let tree = Self {
+            jails,
             folder: Some(folder.to_owned()),
-        })
+        };
+        (tree, problems)
     }
 
     /// Reads the compiled-in jail files.
-    pub(super) fn builtin() -> Result<Self, Problems> {
-        Ok(Self {
-            jails: Layers::read(&Builtin, &[builtin::jails()])?,
-            folder: None,
-        })
+    pub(super) fn builtin() -> (Self, Problems) {
+        let (jails, problems) = Layers::read(&Builtin, &[builtin::jails()]);
+        (Self { jails, folder: None }, problems)
     }
 
     /// Reads a filter by its name.
-    pub(super) fn filter(&self, named: &Named, log_type: LogType) -> Result<Definition, Problems> {
+    pub(super) fn filter(&self, named: &Named, log_type: LogType) -> Partial {
         filter(self.folder.as_deref(), named, log_type)
     }
 }
 
 /// Reads the filter of this name from the folder, or else the one compiled in.
-pub(super) fn filter(folder: Option<&Path>, named: &Named, log_type: LogType) -> Result<Definition, Problems> {
+pub(super) fn filter(folder: Option<&Path>, named: &Named, log_type: LogType) -> Partial {
     let Named { name, parameters } = named;
     let name = name.strip_suffix(".conf").unwrap_or(name);
     let own = folder.map(|folder| folder.join("filter.d"));
@@ -79,7 +79,7 @@ pub(super) fn filter(folder: Option<&Path>, named: &Named, log_type: LogType) ->
         "there is no such filter",
         filters_there_are(own.as_deref(), name),
     );
-    Err(problems)
+    problems.into()
 }
 
 /// The folder's jail files, in the order in which they are read.

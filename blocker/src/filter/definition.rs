@@ -63,28 +63,48 @@ pub struct Definition {
     names: Vec<String>,
 }
 
+/// What could be read of a filter, so that everything wrong with it can be told at once.
+#[derive(Clone, Debug, Default)]
+pub struct Partial {
+    /// The filter, as far as it is one.
+    pub definition: Option<Definition>,
+    /// Every problem of every file, and every name that stands for nothing or for itself.
+    pub problems: Problems,
+}
+
+impl From<Definition> for Partial {
+    fn from(definition: Definition) -> Self {
+        Self {
+            definition: Some(definition),
+            problems: Problems::default(),
+        }
+    }
+}
+
+impl From<Problems> for Partial {
+    fn from(problems: Problems) -> Self {
+        Self {
+            definition: None,
+            problems,
+        }
+    }
+}
+
 impl Definition {
     /// Reads a filter from its files, of which the first must exist.
-    ///
-    /// # Errors
-    ///
-    /// Every problem of every file, and every name that stands for nothing or for itself.
-    pub fn read(
-        files: &dyn Files,
-        paths: &[PathBuf],
-        parameters: &[(String, String)],
-        log_type: LogType,
-    ) -> Result<Self, Problems> {
-        let layers = Layers::read(files, paths)?;
+    pub fn read(files: &dyn Files, paths: &[PathBuf], parameters: &[(String, String)], log_type: LogType) -> Partial {
+        let (layers, mut problems) = Layers::read(files, paths);
         let file = paths.first().map_or(Path::new(""), PathBuf::as_path);
-        let mut problems = Problems::default();
         let Some(section) = layers.section(DEFINITION) else {
             problems.add(
                 &Place::file(file),
                 "has no section [Definition]",
                 "a filter begins with that line",
             );
-            return Err(problems);
+            return Partial {
+                definition: None,
+                problems,
+            };
         };
         let place = Place::file(file);
         let value = |text: &str| Value::given(&place, text);
@@ -142,13 +162,15 @@ impl Definition {
             .is_some_and(|value| value.text() == LogType::Journal.name());
         let sections = layers.sections.iter().map(|section| &section.keys);
         let names = sections.chain([&layers.defaults]).flat_map(|keys| keys.keys().cloned());
-        let read = Self {
-            place: section.place.clone(),
-            is_journal,
-            values,
-            names: names.collect(),
-        };
-        problems.or(read)
+        Partial {
+            definition: Some(Self {
+                place: section.place.clone(),
+                is_journal,
+                values,
+                names: names.collect(),
+            }),
+            problems,
+        }
     }
 
     /// A filter of one failregex, as it may be typed at the command line.

@@ -31,12 +31,10 @@ pub struct Section {
 }
 
 impl Ini {
-    /// Reads `text`, which came from `file`.
-    ///
-    /// # Errors
-    ///
-    /// Every line that is neither heading, comment, setting nor continuation.
-    pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
+    /// Reads `text`, which came from `file`. Beside it stands every line that is neither heading, comment, setting nor continuation;
+    /// the others are read all the same.
+    #[must_use]
+    pub fn parse(file: &Path, text: &str) -> (Self, Problems) {
         let mut reader = Reader {
             ini: Self {
                 file: file.to_owned(),
@@ -67,7 +65,7 @@ impl Ini {
                 value.lines.pop();
             }
         }
-        reader.problems.or(reader.ini)
+        (reader.ini, reader.problems)
     }
 }
 
@@ -176,7 +174,9 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Ini {
-        Ini::parse(Path::new("jail.conf"), text).unwrap()
+        let (ini, problems) = Ini::parse(Path::new("jail.conf"), text);
+        assert_eq!(problems, Problems::default());
+        ini
     }
 
     fn find<'a>(ini: &'a Ini, section: &str, key: &str) -> &'a Value {
@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn every_unreadable_line_is_named() {
-        let problems = Ini::parse(Path::new("jail.conf"), "x = 1\n[a\n[a]\nnonsense\n= 1\n").unwrap_err();
+        let (ini, problems) = Ini::parse(Path::new("jail.conf"), "x = 1\n[a\n[a]\nnonsense\n= 1\ny = 2\n");
+        assert_eq!(find(&ini, "a", "y").text(), "2", "the others are read");
         let lines: Vec<usize> = problems.0.iter().map(|problem| problem.place.line).collect();
         assert_eq!(lines, [1, 2, 4, 5]);
     }

@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn get(text: &'static str, key: &str) -> Result<String, String> {
-        let layers = Layers::read(&One(text), &[PathBuf::from("x.conf")]).unwrap();
+        let (layers, _) = Layers::read(&One(text), &[PathBuf::from("x.conf")]);
         let given = Keys::from([("given".to_owned(), Value::given(&Place::file(Path::new("")), "g%(b)s"))]);
         let value = Scope::new(&layers, "a", &given).get(key);
         value

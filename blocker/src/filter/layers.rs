@@ -69,12 +69,9 @@ pub struct Layer {
 }
 
 impl Layers {
-    /// Reads files, each over those before it, with what they include.
-    ///
-    /// # Errors
-    ///
-    /// Every problem of every file.
-    pub fn read(files: &dyn Files, paths: &[PathBuf]) -> Result<Self, Problems> {
+    /// Reads files, each over those before it, with what they include. What can be read is, also where some cannot: whoever has several
+    /// mistakes to correct wants to hear of all of them.
+    pub fn read(files: &dyn Files, paths: &[PathBuf]) -> (Self, Problems) {
         let mut problems = Problems::default();
         let mut reader = Reader {
             files,
@@ -87,7 +84,7 @@ impl Layers {
             ini.sections.retain(|section| section.name != INCLUDES);
             layers.lay_over(ini);
         }
-        problems.or(layers)
+        (layers, problems)
     }
 
     /// The section of this name.
@@ -206,7 +203,11 @@ impl Reader<'_> {
 
     fn parse(&mut self, path: &Path, named: Option<&Place>) -> Option<Ini> {
         match self.files.read(path) {
-            Ok(Some(text)) => self.problems.absorb(Ini::parse(path, &text)),
+            Ok(Some(text)) => {
+                let (ini, problems) = Ini::parse(path, &text);
+                self.problems.0.extend(problems.0);
+                Some(ini)
+            }
             Ok(None) => {
                 // An operator's own additions may be missing; what the files themselves need may not.
                 let optional = path.extension().is_some_and(|extension| extension == "local");
@@ -246,7 +247,8 @@ mod tests {
 
     fn read(files: &[(&'static str, &'static str)]) -> Result<Layers, Problems> {
         let first = PathBuf::from(files[0].0);
-        Layers::read(&Memory(files.to_vec()), &[first])
+        let (layers, problems) = Layers::read(&Memory(files.to_vec()), &[first]);
+        problems.or(layers)
     }
 
     fn text(layers: &Layers, key: &str) -> String {
@@ -302,7 +304,7 @@ mod tests {
         let many = "[INCLUDES]\nbefore = b.conf\n b.conf\n b.conf\n b.conf\n b.conf\n b.conf\n b.conf\n";
         let names = ["a.conf", "b.conf", "c.conf", "d.conf", "e.conf", "f.conf", "g.conf"];
         let files = Chain(names.map(|name| (name, many)));
-        assert!(Layers::read(&files, &[PathBuf::from("a.conf")]).is_ok());
+        assert_eq!(Layers::read(&files, &[PathBuf::from("a.conf")]).1, Problems::default());
 
         struct Chain([(&'static str, &'static str); 7]);
         impl Files for Chain {

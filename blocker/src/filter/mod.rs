@@ -24,7 +24,7 @@ pub mod value;
 use std::sync::Arc;
 
 use self::date::DatePatterns;
-use self::definition::Definition;
+use self::definition::{Definition, Partial};
 use self::pattern::python::Lines;
 use self::pattern::tag::Names;
 use self::pattern::{Pattern, PatternError};
@@ -100,6 +100,20 @@ impl UseDns {
 }
 
 impl Filter {
+    /// Compiles what was read of a filter.
+    ///
+    /// # Errors
+    ///
+    /// What was found when it was read, and everything in it that is missing or cannot be compiled, each with its place.
+    pub fn compile_partial(partial: Partial) -> Result<Self, Problems> {
+        let mut problems = partial.problems;
+        let compiled = partial.definition.map(|definition| Self::compile(&definition));
+        match compiled.and_then(|compiled| problems.absorb(compiled)) {
+            Some(filter) => problems.or(filter),
+            None => Err(problems),
+        }
+    }
+
     /// Compiles a filter.
     ///
     /// # Errors

@@ -32,8 +32,7 @@ pub fn compile(folder: Option<&Path>, name: &str, parameters: &[(String, String)
         parameters: parameters.to_vec(),
     };
     let folder = folder.map_or(Folder::Default, Folder::Given);
-    let compiled = config::filter(folder, &named).and_then(|definition| Filter::compile(&definition));
-    match compiled {
+    match Filter::compile_partial(config::filter(folder, &named)) {
         Ok(filter) => Arc::new(filter),
         Err(problems) => panic!("{name}{parameters:?}:\n{problems}"),
     }

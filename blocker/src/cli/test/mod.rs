@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config::{self, Folder};
-use crate::filter::definition::{Definition, LogType};
+use crate::filter::definition::{Definition, LogType, Partial};
 use crate::filter::layers::Disk;
 use crate::filter::matcher::Search;
 use crate::filter::parameters::Named;
@@ -64,8 +64,9 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
         (None, true) => (None, arguments.log.as_str()),
         (None, false) => bail!("name a filter behind the log: `blocker test {} postfix`", arguments.log),
     };
-    let definition = definition(arguments, name)?;
-    let filter = Arc::new(Filter::compile(&definition)?);
+    let read = definition(arguments, name)?;
+    let is_journal = read.definition.as_ref().is_some_and(|definition| definition.is_journal);
+    let filter = Arc::new(Filter::compile_partial(read)?);
     if arguments.list_regexes {
         let mut out = io::stdout().lock();
         return finished(writeln!(out, "{}", json::regexes(&filter)));
@@ -76,7 +77,7 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         Search::First
     };
-    let mut trial = Trial::new(&filter, search, clock(arguments, definition.is_journal)?);
+    let mut trial = Trial::new(&filter, search, clock(arguments, is_journal)?);
     let begun = Instant::now();
     let (input, progress) = open(log)?;
     let mut out = BufWriter::new(io::stdout().lock());
@@ -119,7 +120,7 @@ fn finished(written: io::Result<()>) -> Result<ExitCode> {
 }
 
 /// Finds the filter that was meant.
-fn definition(arguments: &Arguments, text: &str) -> Result<Definition> {
+fn definition(arguments: &Arguments, text: &str) -> Result<Partial> {
     let folder = arguments.config.as_deref().map_or(Folder::Default, Folder::Given);
     let named = Named::parse(text).ok().filter(|named| is_name(&named.name));
     if let Some(named) = named {
@@ -128,14 +129,14 @@ fn definition(arguments: &Arguments, text: &str) -> Result<Definition> {
             if !path.is_file() {
                 bail!("{}: there is no such filter file", path.display());
             }
-            Definition::read(&Disk, &[path.to_owned()], &named.parameters, LogType::File)?
+            Definition::read(&Disk, &[path.to_owned()], &named.parameters, LogType::File)
         } else if path.extension().is_some() && path.is_file() {
-            Definition::read(&Disk, &[Path::new(".").join(path)], &named.parameters, LogType::File)?
+            Definition::read(&Disk, &[Path::new(".").join(path)], &named.parameters, LogType::File)
         } else {
-            config::filter(folder, &named)?
+            config::filter(folder, &named)
         });
     }
-    Ok(Definition::of_regex(text))
+    Ok(Definition::of_regex(text).into())
 }
 
 /// Whether a text is the name or path of a filter, and no regular expression.

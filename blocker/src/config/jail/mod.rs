@@ -196,11 +196,12 @@ impl Reader<'_> {
             LogType::File
         };
         let read = self.tree.filter(&named, log_type);
-        if read.is_err() {
+        if !read.problems.0.is_empty() {
             let what = format!("jail [{}] cannot use the filter `{}`", self.section.name(), named.name);
             self.problems.add(&value.place(), what, "see the next line");
         }
-        let mut definition = self.problems.absorb(read)?;
+        self.problems.0.extend(read.problems.0);
+        let mut definition = read.definition?;
         for (key, value) in definition.values() {
             self.section.give(&format!("known/{key}"), value.clone());
         }

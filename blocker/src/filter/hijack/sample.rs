@@ -6,6 +6,10 @@ use crate::filter::pattern::Pattern;
 
 /// A repetition that may grow to this is taken for one without an end.
 const LONG: u32 = 40;
+/// Longest text of a repetition that is made.
+const MAX_LEN: usize = 64 * 1024;
+/// A repetition of which more are needed is left alone.
+const MAX_TIMES: u32 = 1000;
 /// Pieces of a text; an expression that needs more is left alone.
 const MAX_PIECES: usize = 10_000;
 
@@ -149,6 +153,8 @@ impl Maker<'_> {
                 let wanted = branches.iter().find(|branch| self.matters(branch));
                 self.add(wanted.or(branches.first())?)?;
             }
+            // A text that takes so many of anything is no line of a log.
+            HirKind::Repetition(repetition) if repetition.min > MAX_TIMES => return None,
             HirKind::Repetition(repetition) => {
                 let times = if self.matters(&repetition.sub) {
                     repetition.min.max(1)
@@ -161,7 +167,11 @@ impl Maker<'_> {
                         address: "",
                         pieces: Vec::new(),
                     };
-                    let least = least.text_of(&repetition.sub)?.repeat(repetition.min as usize);
+                    let least = least.text_of(&repetition.sub)?;
+                    if least.len() * repetition.min as usize > MAX_LEN {
+                        return None;
+                    }
+                    let least = least.repeat(repetition.min as usize);
                     let accepts = regex::Regex::new(&format!(r"\A(?:{hir})\z")).ok();
                     self.pieces.push(Piece::Repeated { least, accepts });
                 } else {

@@ -75,6 +75,18 @@ fn what_holds_only_by_the_logs_grammar_is_warned_of_as_such() {
 }
 
 #[test]
+fn an_expression_that_takes_endless_text_is_left_alone() {
+    for failregex in [
+        r"^(?:){4000000000}<HOST>",
+        r"^(?:){999999999,}x<HOST>",
+        r"^(?:(?:(?:){1000,}x{0}){1000,}){1000,}<HOST>",
+        r"^(?:(?:(?:(?!y)x{1000}){1000}){1000}){1000}<HOST>",
+    ] {
+        assert_eq!(warned(None, failregex), [""; 0], "{failregex}");
+    }
+}
+
+#[test]
 fn the_prefix_is_looked_at_too() {
     let content = "<F-CONTENT>.+</F-CONTENT>$";
     assert_eq!(

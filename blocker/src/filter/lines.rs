@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Bytes of the lines that are kept: whoever writes long lines must not have each of them searched again and again.
-const MAX_BYTES: usize = 1024 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
 
 /// The last lines of a log, each without its date.
 #[derive(Debug)]

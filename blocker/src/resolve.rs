@@ -36,6 +36,11 @@ impl Resolver {
     /// The addresses of a host; none where it has none or nobody answers. Waits for the machine's resolver.
     pub fn addresses(&mut self, name: &str) -> Vec<IpAddr> {
         let plain = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+        // The machine's resolver takes `198.51.2313` and `127.0x1` for addresses.
+        let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+        if last.starts_with(|char: char| char.is_ascii_digit()) {
+            return Vec::new();
+        }
         if name.len() > MAX_LEN || !name.contains('.') || !name.chars().all(plain) {
             return Vec::new();
         }
@@ -62,7 +67,16 @@ mod tests {
     #[test]
     fn what_is_no_name_is_not_asked_for() {
         let mut resolver = Resolver::default();
-        for name in ["localhost", "a b.example", "<script>.example", "", &"a.".repeat(200)] {
+        for name in [
+            "198.51.2313",
+            "127.1",
+            "0xC6.0x336409",
+            "localhost",
+            "a b.example",
+            "<script>.example",
+            "",
+            &"a.".repeat(200),
+        ] {
             assert!(resolver.addresses(name).is_empty(), "{name}");
         }
         assert!(resolver.known.is_empty());

@@ -221,7 +221,10 @@ impl Reader<'_> {
         let text = value.text();
         // `tail` asks fail2ban to begin at a log's end; here only failures within `findtime` count anyway.
         let words = text.split_whitespace().filter(|word| !["tail", "head"].contains(word));
-        let logs: Vec<PathBuf> = words.flat_map(expanded).collect();
+        let mut known = std::collections::BTreeSet::new();
+        let mut logs: Vec<PathBuf> = words.flat_map(expanded).collect();
+        // One file by two names would count every failure twice.
+        logs.retain(|log| known.insert(log.canonicalize().unwrap_or_else(|_| log.clone())));
         if logs.is_empty() {
             self.wrong("logpath", &value, "is empty", "write `logpath = /var/log/mail.log`");
         }

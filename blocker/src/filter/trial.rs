@@ -103,7 +103,13 @@ impl Trial {
     /// Takes the next line, without its break.
     pub fn line(&mut self, line: &str) -> Answer {
         let cut = match &self.clock {
-            Clock::Dates { now, .. } => self.dates.cut(line, *now),
+            Clock::Dates { now, .. } => {
+                let cut = self.dates.cut(line, *now);
+                Cut {
+                    time: cut.time.or(cut.template.map(|_| *now)),
+                    ..cut
+                }
+            }
             Clock::Fixed(now) => Cut::undated(line, *now),
         };
         let found = self.matcher.apply(&cut);

@@ -178,12 +178,8 @@ impl DateReader {
         self.latest = Some(found);
         let (before, date, after) = (&line[..found.start], &line[found.start..found.end], &line[found.end..]);
         if date.is_empty() {
-            // The pattern says that there may be no date: the line goes with the one before, or it is of now.
-            let cut = self.without_date(line, now, Some(found.template));
-            return Cut {
-                time: cut.time.or(Some(now)),
-                ..cut
-            };
+            // The pattern says that there may be no date. Whether the line is of now is for those to say who know when it was written.
+            return self.without_date(line, now, Some(found.template));
         }
         let Some(time) = self.time_of(line, found.template, now) else {
             // There is no such day. The line goes with the one before, as it is, or stays without a time.

@@ -15,7 +15,10 @@ fn cut(patterns: &[&str], line: &str, now: &str) -> Option<(String, String)> {
     let mut reader = reader(patterns);
     let cut = reader.cut(line, now.parse().unwrap());
     cut.template?;
-    Some((cut.time?.to_string(), format!("{}{}", cut.before, cut.after)))
+    Some((
+        cut.time.unwrap_or(now.parse().unwrap()).to_string(),
+        format!("{}{}", cut.before, cut.after),
+    ))
 }
 
 fn time(line: &str, now: &str) -> String {

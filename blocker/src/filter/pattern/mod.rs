@@ -16,6 +16,8 @@ use self::tag::Names;
 
 /// Steps back that one search may take. A search that needs more counts as no match.
 const BACKTRACK_LIMIT: usize = 100_000;
+/// Longest text that a backtracking search is given: each step may read all of it. A longer one counts as no match.
+const BACKTRACK_LEN: usize = 8 * 1024;
 /// Bytes that a compiled expression may take; alternatives of long Unicode classes take some.
 const SIZE_LIMIT: usize = 64 * 1024 * 1024;
 /// Bytes of cache for an expression's states, for each thread that searches.
@@ -163,6 +165,7 @@ impl Pattern {
                 slots.locations = Some(regex.capture_locations());
                 return self.search(text, slots);
             }
+            (Engine::Backtracking(_), _) if text.len() > BACKTRACK_LEN => return Err(LimitHit),
             (Engine::Backtracking(regex), _) => {
                 let Some(captures) = regex.captures(text).map_err(|_| LimitHit)? else {
                     return Ok(false);
@@ -184,6 +187,7 @@ impl Pattern {
     pub fn is_match(&self, text: &str) -> Result<bool, LimitHit> {
         match &self.engine {
             Engine::Linear(regex) => Ok(regex.is_match(text)),
+            Engine::Backtracking(_) if text.len() > BACKTRACK_LEN => Err(LimitHit),
             Engine::Backtracking(regex) => regex.is_match(text).map_err(|_| LimitHit),
         }
     }

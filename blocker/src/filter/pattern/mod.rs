@@ -1,7 +1,8 @@
 //! A failregex, compiled: tags replaced, translated from Python's language, given to the engine that can run it.
 //!
 //! Whatever can be searched in linear time goes to `regex`. Look-around, back references, conditions and atomic groups go to
-//! `fancy-regex`, which backtracks; there a limit keeps an attacker's line from costing more than a few milliseconds.
+//! `fancy-regex`, which backtracks; there limits on the text
+//! and on the steps back bound what an attacker's line can cost.
 
 pub mod facts;
 pub(super) mod python;

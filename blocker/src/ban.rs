@@ -52,6 +52,8 @@ pub struct Failure {
     pub jail: JailId,
     /// Who is to blame.
     pub address: IpAddr,
+    /// What it is counted by beside the address, where the filter says so with `<F-ID>`: each account of a host for itself, say.
+    pub identity: Option<Box<str>>,
     /// When, by the line's own clock.
     pub time: Timestamp,
 }

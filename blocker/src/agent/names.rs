@@ -24,7 +24,12 @@ pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Vec<Failur
         let addresses = resolver.addresses(&name);
         let found: Vec<Failure> = addresses
             .into_iter()
-            .map(|address| Failure { jail, address, time })
+            .map(|address| Failure {
+                jail,
+                address,
+                identity: None,
+                time,
+            })
             .collect();
         tracing::debug!(%name, addresses = found.len(), "a host's name was looked up");
         if !found.is_empty() && failures.send(found).is_err() {

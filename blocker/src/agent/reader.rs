@@ -3,7 +3,6 @@
 //! A line's date is cut out once for all filters that look for the same dates, then each filter sees the rest.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -199,10 +198,18 @@ fn find(
 impl Watcher {
     fn hand_on(&self, hit: Hit, time: Timestamp, out: &Out, found: &mut Vec<Failure>) {
         let Self { jail, metrics, .. } = self;
+        let failure = |address, identity| Failure {
+            jail: *jail,
+            address,
+            identity,
+            time,
+        };
         match (hit.identity, hit.address) {
-            (_, Some(address)) | (Some(Identity::Address(address)), None) => {
-                found.push(failure(*jail, address, time));
+            (identity, Some(address)) => {
+                let identity = identity.map(|identity| identity.to_string().into());
+                found.push(failure(address, identity));
             }
+            (Some(Identity::Address(address)), None) => found.push(failure(address, None)),
             (Some(Identity::Name(name)), None) if self.matcher.filter().use_dns() != UseDns::Raw => {
                 let unresolved = Unresolved {
                     jail: *jail,
@@ -219,10 +226,6 @@ impl Watcher {
             }
         }
     }
-}
-
-const fn failure(jail: JailId, address: IpAddr, time: Timestamp) -> Failure {
-    Failure { jail, address, time }
 }
 
 /// Puts jails together that look for the same dates.
@@ -287,3 +290,6 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,11 +23,7 @@ pub enum Identity {
 impl Identity {
     /// Reads the identity from what a match says, and the address beside it where the two differ.
     pub(super) fn of(facts: &Facts) -> Option<(Self, Option<IpAddr>)> {
-        let own = facts.get("fid").map(|fact| match fact {
-            Fact::Text(text) => text.clone(),
-            Fact::Tuple(texts) => tuple(texts),
-            Fact::Set(texts) => tuple(&texts.iter().cloned().map(Some).collect::<Vec<_>>()),
-        });
+        let own = own(facts);
         let own = own.as_deref();
         let address = facts.text("ip4").or_else(|| facts.text("ip6"));
         let Some(address) = address else {
@@ -64,6 +60,16 @@ impl Identity {
             _ => Self::Address(address.to_canonical()),
         }
     }
+}
+
+/// What a filter's `<F-ID>` says.
+#[must_use]
+pub fn own(facts: &Facts) -> Option<String> {
+    facts.get("fid").map(|fact| match fact {
+        Fact::Text(text) => text.clone(),
+        Fact::Tuple(texts) => tuple(texts),
+        Fact::Set(texts) => tuple(&texts.iter().cloned().map(Some).collect::<Vec<_>>()),
+    })
 }
 
 /// Several texts as one identity, written as Python writes them.

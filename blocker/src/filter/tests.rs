@@ -349,6 +349,14 @@ fn a_search_given_up_is_counted_and_is_no_match() {
 }
 
 #[test]
+fn a_text_too_long_for_a_backtracking_search_is_not_searched() {
+    let mut filter = matcher("[Definition]\nfailregex = ^(?!good)\\w+ <ADDR>\n");
+    assert_eq!(who(&mut filter, "bad 192.0.2.7").len(), 1);
+    assert!(who(&mut filter, &format!("bad 192.0.2.7 {}", "x".repeat(8 * 1024))).is_empty());
+    assert_eq!(filter.limit_hits, 1);
+}
+
+#[test]
 fn dates_are_cut_out_of_the_line_that_the_filter_sees() {
     let filter = compile_with("[Definition]\nfailregex = ^\\[\\] from <ADDR>$\n", &[]).unwrap();
     let mut dates = date::DateReader::new(Arc::clone(filter.dates()), TimeZone::UTC);

@@ -6,6 +6,7 @@
 
 mod window;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
@@ -57,7 +58,9 @@ pub enum Decision {
 /// A jail's memory.
 pub struct Jail {
     rules: Rules,
-    hosts: LruCache<IpAddr, Window>,
+    hosts: LruCache<(IpAddr, u64), Window>,
+    /// Attackers choose the identities: they are kept as numbers of one length, which nobody can foresee.
+    identities: RandomState,
 }
 
 impl Jail {
@@ -67,6 +70,7 @@ impl Jail {
         Self {
             rules,
             hosts: LruCache::new(MAX_HOSTS),
+            identities: RandomState::new(),
         }
     }
 
@@ -85,12 +89,17 @@ impl Jail {
         if time < now.saturating_sub(self.rules.find_time).unwrap_or(Timestamp::MIN) {
             return Decision::Late;
         }
-        let window = self.hosts.get_or_insert_mut(failure.address, Window::default);
+        let identity = failure
+            .identity
+            .as_ref()
+            .map_or(0, |identity| self.identities.hash_one(identity));
+        let host = (failure.address, identity);
+        let window = self.hosts.get_or_insert_mut(host, Window::default);
         let failures = window.count(time, self.rules.find_time, self.rules.max_retry);
         if failures < self.rules.max_retry {
             return Decision::Counted;
         }
-        self.hosts.pop(&failure.address);
+        self.hosts.pop(&host);
         let until = match self.rules.ban_time {
             BanTime::Forever => Expiry::Never,
             BanTime::For(time_banned) => Expiry::At(time.saturating_add(time_banned).unwrap_or(Timestamp::MAX)),

@@ -11,6 +11,7 @@ fn failure(host: u8, second: i64) -> Failure {
     Failure {
         jail: JailId(0),
         address: IpAddr::from([192, 0, 2, host]),
+        identity: None,
         time: at(second),
     }
 }
@@ -50,6 +51,20 @@ fn each_host_is_counted_for_itself() {
     for host in 1..=9 {
         assert_eq!(jail.count(&failure(host, NOW), at(NOW)), Decision::Counted);
     }
+}
+
+#[test]
+fn each_identity_of_a_host_is_counted_for_itself() {
+    let mut jail = jail(2);
+    let by = |identity: &str| Failure {
+        identity: Some(identity.into()),
+        ..failure(7, NOW)
+    };
+    for account in ["alice", "bob", "carol"] {
+        assert_eq!(jail.count(&by(account), at(NOW)), Decision::Counted);
+    }
+    assert!(bans(&jail.count(&by("bob"), at(NOW))));
+    assert_eq!(jail.count(&failure(7, NOW), at(NOW)), Decision::Counted);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::filter::identity::Identity;
+use crate::filter::identity::{self, Identity};
 use crate::filter::matcher::Hit;
 use crate::filter::pattern::facts::{Fact, Facts};
 use crate::filter::trial::Answer;
@@ -75,6 +75,10 @@ impl Answers {
             (Some(Identity::Name(name)), UseDns::Yes | UseDns::Warn) => {
                 let addresses = self.resolver.addresses(name);
                 addresses.iter().map(|address| Some(address.to_string())).collect()
+            }
+            // A name that is not looked up stands behind what the filter itself takes for the identity.
+            (Some(Identity::Name(name)), UseDns::Raw) => {
+                vec![identity::own(&hit.facts).or_else(|| Some(name.clone()))]
             }
             (identity, _) => vec![identity.as_ref().map(Identity::to_string)],
         }

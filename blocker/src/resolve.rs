@@ -35,13 +35,7 @@ impl Default for Resolver {
 impl Resolver {
     /// The addresses of a host; none where it has none or nobody answers. Waits for the machine's resolver.
     pub fn addresses(&mut self, name: &str) -> Vec<IpAddr> {
-        let plain = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
-        // The machine's resolver takes `198.51.2313` and `127.0x1` for addresses.
-        let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-        if last.starts_with(|char: char| char.is_ascii_digit()) {
-            return Vec::new();
-        }
-        if name.len() > MAX_LEN || !name.contains('.') || !name.chars().all(plain) {
+        if !is_name(name) {
             return Vec::new();
         }
         let now = Instant::now();
@@ -60,6 +54,22 @@ impl Resolver {
     }
 }
 
+/// Whether a text can be the full name of a host.
+fn is_name(text: &str) -> bool {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    // The machine's resolver takes `198.51.2313` and `127.0x1` for addresses, as inet_aton(3) does.
+    let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    text.len() <= MAX_LEN && text.contains('.') && text.chars().all(plain) && !is_number(last)
+}
+
+/// Whether a text is a number in C's ways of writing one.
+fn is_number(text: &str) -> bool {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => digits.chars().all(|char| char.is_ascii_hexdigit()),
+        None => text.chars().all(|char| char.is_ascii_digit()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +81,8 @@ mod tests {
             "198.51.2313",
             "127.1",
             "0xC6.0x336409",
+            "relay.0X7f.",
+            "relay.017",
             "localhost",
             "a b.example",
             "<script>.example",
@@ -80,5 +92,12 @@ mod tests {
             assert!(resolver.addresses(name).is_empty(), "{name}");
         }
         assert!(resolver.known.is_empty());
+    }
+
+    #[test]
+    fn a_label_may_begin_with_a_digit_even_the_last() {
+        for name in ["mx1.4you", "163.example", "1and1.3com.", "a.0xyz", "relay.7f"] {
+            assert!(is_name(name), "{name}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use jiff::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 
 use crate::ban::{Failure, JailId};
 use crate::resolve::Resolver;
@@ -15,12 +16,20 @@ pub(super) struct Unresolved {
     pub(super) jail: JailId,
     pub(super) name: String,
     pub(super) time: Timestamp,
+    /// Counts it if nobody knows the name.
+    pub(super) unbannable: Counter,
 }
 
 /// Looks names up until every sender is gone, or nobody wants failures any more. A host with several addresses fails with each.
 pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Vec<Failure>>) {
     let mut resolver = Resolver::default();
-    for Unresolved { jail, name, time } in names {
+    for unresolved in names {
+        let Unresolved {
+            jail,
+            name,
+            time,
+            unbannable,
+        } = unresolved;
         let addresses = resolver.addresses(&name);
         let found: Vec<Failure> = addresses
             .into_iter()
@@ -31,9 +40,40 @@ pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Vec<Failur
                 time,
             })
             .collect();
-        tracing::debug!(%name, addresses = found.len(), "a host's name was looked up");
-        if !found.is_empty() && failures.send(found).is_err() {
+        // The name is the client's own word: quoted, so that it cannot pretend to be more of the log.
+        tracing::debug!(?name, addresses = found.len(), "a host's name was looked up");
+        if found.is_empty() {
+            unbannable.inc();
+        } else if failures.send(found).is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn a_host_whose_name_nobody_knows_counts_as_one_that_cannot_be_banned() {
+        let (queue, names) = sync_channel(2);
+        let (failures, judged) = sync_channel(2);
+        let unbannable = Counter::default();
+        // Names for which nobody is asked.
+        for name in ["localhost", "relay.017"] {
+            let unresolved = Unresolved {
+                jail: JailId(0),
+                name: name.to_owned(),
+                time: Timestamp::UNIX_EPOCH,
+                unbannable: unbannable.clone(),
+            };
+            assert!(queue.send(unresolved).is_ok());
+        }
+        drop(queue);
+        run(&names, &failures);
+        assert_eq!(unbannable.get(), 2);
+        assert!(judged.try_recv().is_err());
     }
 }

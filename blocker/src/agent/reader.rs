@@ -215,6 +215,7 @@ impl Watcher {
                     jail: *jail,
                     name,
                     time,
+                    unbannable: metrics.unbannable.clone(),
                 };
                 if out.names.try_send(unresolved).is_err() {
                     // Names come faster than they can be looked up, or nobody looks them up any more.

@@ -2,11 +2,12 @@
 //!
 //! Every reader of configuration collects problems instead of stopping at the first, so that one run shows them all.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A place in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file.
     pub file: PathBuf,
@@ -36,7 +37,7 @@ impl fmt::Display for Place {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// Where.
     pub place: Place,
@@ -78,6 +79,14 @@ impl Problems {
     /// What was made, after taking note of the one problem that kept it from being made.
     pub fn take<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.0.push(problem)).ok()
+    }
+
+    /// Each of them once: what several jails share is read for each of them.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        let mut known = HashSet::new();
+        self.0.retain(|problem| known.insert(problem.clone()));
+        self
     }
 
     /// `value`, unless something is wrong.

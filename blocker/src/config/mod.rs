@@ -127,7 +127,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         let hint = "write `enabled = true` below a jail's heading in jail.local";
         problems.add(&Place::file(path), "no jail is enabled", hint);
     }
-    problems.or(Settings {
+    problems.once().or(Settings {
         source,
         firewall: toml.firewall.kind,
         interfaces: toml.firewall.interfaces,
@@ -136,7 +136,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         allow: toml.allow.networks,
         jails: sound,
         broken,
-        warnings: jails.warnings,
+        warnings: jails.warnings.once(),
     })
 }
 

@@ -38,12 +38,22 @@ const NAMES: [(&str, u16); 29] = [
     ("xmpp-client", 5222),
 ];
 
-/// Reads a list of ports into ranges, in ascending order and without overlap.
-pub(super) fn parse(text: &str) -> Result<Vec<RangeInclusive<u16>>, (String, String)> {
-    let mut ranges = text
-        .split(',')
-        .map(|item| range(item.trim()))
-        .collect::<Result<Vec<_>, _>>()?;
+/// What is wrong with a port, and what to do about it.
+pub(super) type Mistake = (String, String);
+
+/// Reads a list of ports into ranges, in ascending order and without overlap; or says everything that is wrong in it.
+pub(super) fn parse(text: &str) -> Result<Vec<RangeInclusive<u16>>, Vec<Mistake>> {
+    let mut ranges = Vec::new();
+    let mut mistakes = Vec::new();
+    for item in text.split(',') {
+        match range(item.trim()) {
+            Ok(range) => ranges.push(range),
+            Err(wrong) => mistakes.extend(wrong),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
     ranges.sort_by_key(|range| *range.start());
     let mut merged: Vec<RangeInclusive<u16>> = Vec::with_capacity(ranges.len());
     for range in ranges {
@@ -57,22 +67,22 @@ pub(super) fn parse(text: &str) -> Result<Vec<RangeInclusive<u16>>, (String, Str
     Ok(merged)
 }
 
-fn range(text: &str) -> Result<RangeInclusive<u16>, (String, String)> {
+fn range(text: &str) -> Result<RangeInclusive<u16>, Vec<Mistake>> {
     let Some((first, last)) = text.split_once(':') else {
-        let port = port(text)?;
+        let port = port(text).map_err(|mistake| vec![mistake])?;
         return Ok(port..=port);
     };
-    let (first, last) = (port(first)?, port(last)?);
-    if first > last {
-        return Err((
+    match (port(first), port(last)) {
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        (Ok(_), Ok(_)) => Err(vec![(
             format!("the range `{text}` is empty"),
             "write the lower port first".to_owned(),
-        ));
+        )]),
+        (first, last) => Err([first.err(), last.err()].into_iter().flatten().collect()),
     }
-    Ok(first..=last)
 }
 
-fn port(text: &str) -> Result<u16, (String, String)> {
+fn port(text: &str) -> Result<u16, Mistake> {
     let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     let port = named.map(|(_, port)| *port).or_else(|| text.parse().ok());
     port.ok_or_else(|| {
@@ -111,8 +121,19 @@ mod tests {
             ("", "number"),
             ("30:20", "lower port first"),
         ] {
-            let (what, hint) = parse(text).unwrap_err();
+            let mistakes = parse(text).unwrap_err();
+            let [(what, hint)] = mistakes.as_slice() else {
+                panic!("{text}: {mistakes:?}");
+            };
             assert!(hint.contains(part), "{text}: {what}; {hint}");
         }
+    }
+
+    #[test]
+    fn every_mistake_in_a_list_is_told() {
+        let mistakes = parse("99999,smpt,25,imp:70000").unwrap_err();
+        let told: Vec<&str> = mistakes.iter().map(|(what, _)| what.as_str()).collect();
+        let expected = ["99999", "smpt", "imp", "70000"].map(|port| format!("unknown port `{port}`"));
+        assert_eq!(told, expected);
     }
 }

@@ -1,3 +1,5 @@
+mod warnings;
+
 use std::fs;
 
 use jiff::SignedDuration;

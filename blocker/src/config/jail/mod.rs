@@ -1,11 +1,12 @@
 //! From a jail's section to its settings.
 
 mod keys;
+mod logs;
 mod scope;
 mod section;
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -143,8 +144,17 @@ impl Reader<'_> {
     }
 
     fn wrong(&mut self, key: &str, value: &Value, what: impl AsRef<str>, hint: &str) {
-        let what = format!("jail [{}]: {key}: {}", self.section.name(), what.as_ref());
+        let what = format!("{}: {}", self.subject(key, value), what.as_ref());
         self.problems.add(&value.place(), what, hint);
+    }
+
+    /// What a message about a value begins with. One that other jails share, as [DEFAULT]'s, is wrong for all of them, and is told of once.
+    fn subject(&self, key: &str, value: &Value) -> String {
+        if self.section.holds(&value.place()) {
+            format!("jail [{}]: {key}", self.section.name())
+        } else {
+            key.to_owned()
+        }
     }
 
     fn missing(&mut self, what: &str, hint: &str) {
@@ -198,7 +208,8 @@ impl Reader<'_> {
         let read = self.tree.filter(&named, log_type);
         if !read.problems.0.is_empty() {
             let what = format!("jail [{}] cannot use the filter `{}`", self.section.name(), named.name);
-            self.problems.add(&value.place(), what, "see the next line");
+            self.problems
+                .add(&value.place(), what, "what is wrong with it is told too");
         }
         self.problems.0.extend(read.problems.0);
         let mut definition = read.definition?;
@@ -211,28 +222,6 @@ impl Reader<'_> {
             }
         }
         Some(definition)
-    }
-
-    fn logs(&mut self) -> Vec<PathBuf> {
-        let Some(value) = self.get("logpath") else {
-            self.missing("names no log", "write `logpath = /var/log/mail.log`");
-            return Vec::new();
-        };
-        let text = value.text();
-        // `tail` asks fail2ban to begin at a log's end; here only failures within `findtime` count anyway.
-        let words = text.split_whitespace().filter(|word| !["tail", "head"].contains(word));
-        let mut known = std::collections::BTreeSet::new();
-        let mut logs: Vec<PathBuf> = words.flat_map(expanded).collect();
-        // One file by two names would count every failure twice.
-        logs.retain(|log| known.insert(log.canonicalize().unwrap_or_else(|_| log.clone())));
-        if logs.is_empty() {
-            self.wrong("logpath", &value, "is empty", "write `logpath = /var/log/mail.log`");
-        }
-        for log in logs.iter().filter(|log| !log.is_absolute()) {
-            let what = format!("`{}` is no absolute path", log.display());
-            self.wrong("logpath", &value, what, "begin it with `/`");
-        }
-        logs
     }
 
     fn ignore(&mut self) -> Vec<IpNet> {
@@ -251,19 +240,6 @@ impl Reader<'_> {
             }
         }
         ignored
-    }
-}
-
-/// The files that a path with wildcards stands for now; the path itself where there are none, for it to be named as missing.
-fn expanded(path: &str) -> Vec<PathBuf> {
-    let found: Vec<PathBuf> = match glob::glob(path) {
-        Ok(paths) if path.contains(['*', '?', '[']) => paths.filter_map(Result::ok).collect(),
-        _ => Vec::new(),
-    };
-    if found.is_empty() {
-        vec![PathBuf::from(path)]
-    } else {
-        found
     }
 }
 

@@ -57,8 +57,10 @@ impl Reader<'_> {
                 protocol: Protocol::Tcp,
                 ports,
             }),
-            Err((what, hint)) => {
-                self.wrong("port", &named[0].0, what, &hint);
+            Err(mistakes) => {
+                for (what, hint) in mistakes {
+                    self.wrong("port", &named[0].0, what, &hint);
+                }
                 None
             }
         }

@@ -62,6 +62,15 @@ impl<'a> Section<'a> {
         self.given.insert(key.to_owned(), value);
     }
 
+    /// Whether something stands in the section itself, and not in what it shares with others.
+    pub(super) fn holds(&self, place: &Place) -> bool {
+        let lines = self.layer.keys.values().flat_map(|value| &value.lines);
+        lines
+            .map(|line| &line.place)
+            .chain([&self.layer.place])
+            .any(|own| own == place)
+    }
+
     /// The value of a key; `None` where it is not set, or where its problem was taken note of.
     pub(super) fn get(&self, key: &str, problems: &mut Problems) -> Option<Value> {
         let scope = Scope::new(self.layers, &self.layer.name, &self.given);

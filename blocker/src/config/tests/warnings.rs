@@ -1,0 +1,53 @@
+//! What is doubtful and no reason not to start.
+
+use super::*;
+
+#[test]
+fn a_log_that_a_jail_names_twice_is_read_once_and_told_of() {
+    let logs = folder(&[("mail.log", ""), ("other.log", "")]);
+    std::os::unix::fs::symlink(logs.path().join("mail.log"), logs.path().join("maillog")).unwrap();
+    let at = logs.path().display();
+    let read = |logpath: &str| {
+        let text = format!("[spam]\nenabled = true\nport = 25\nfilter = rspamd\nlogpath = {logpath}\n");
+        let settings = load_files(&[("jail.conf", &text)]).unwrap();
+        let told: Vec<String> = settings.warnings.0.iter().map(ToString::to_string).collect();
+        (settings.jails[0].logs.len(), told)
+    };
+    for (logpath, first) in [
+        (format!("{at}/mail.log {at}/maillog"), "/mail.log`"),
+        (format!("{at}/*.log\n  {at}/mail.log"), "/*.log`"),
+        (format!("{at}/other.log {at}/mail.log {at}/other.log"), "/other.log`"),
+    ] {
+        let (count, told) = read(&logpath);
+        assert!(count <= 2, "{logpath}");
+        let [told] = told.as_slice() else {
+            panic!("{logpath}: {told:?}");
+        };
+        let said =
+            told.contains("jail.conf:5: jail [spam]: logpath:") && told.contains(&format!("{first} names already"));
+        assert!(said, "{told}");
+    }
+    assert_eq!(
+        read(&format!("{at}/mail*")),
+        (1, Vec::new()),
+        "one pattern finds a file and its link"
+    );
+}
+
+#[test]
+fn what_several_jails_share_is_told_once() {
+    let text = "[DEFAULT]\nport = 99999,smpt\nlogpath = /a\nbantime = soon\nfilter = bad\n\
+                [one]\nenabled = true\n[two]\nenabled = true\nmaxretry = 0\n[three]\nenabled = true\nmaxretry = 0\n";
+    let bad = "[Definition]\nfailregex = ^(<HOST>\n";
+    let all = load_files(&[("jail.conf", text), ("filter.d/bad.conf", bad)])
+        .unwrap_err()
+        .to_string();
+    let count = |part: &str| all.matches(part).count();
+    assert_eq!(count(":4: bantime: `soon`"), 1, "{all}");
+    assert_eq!(count(":2: port: unknown port `99999`"), 1, "{all}");
+    assert_eq!(count(":2: port: unknown port `smpt`"), 1, "{all}");
+    assert_eq!(count("bad.conf:2:"), 1, "{all}");
+    for own in [":10: jail [two]: maxretry:", ":13: jail [three]: maxretry:"] {
+        assert_eq!(count(own), 1, "{own} is each jail's own: {all}");
+    }
+}

@@ -4,10 +4,11 @@ mod check;
 mod run;
 mod test;
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -106,13 +107,23 @@ pub fn main() -> ExitCode {
 /// One line an event, for `journalctl` and for log pipelines. `BLOCKER_LOG` chooses what is said, as in `BLOCKER_LOG=debug`.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("BLOCKER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
         .with_ansi(colour)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
+        // An agent whose log nobody takes any more goes on; to complain of it there would end the thread that does.
+        .log_internal_errors(false)
         .init();
+}
+
+/// What became of an answer. A reader that has read enough, as `head`, is no failure.
+fn written(answer: io::Result<()>) -> anyhow::Result<ExitCode> {
+    match answer {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write the answer"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Problems one a line, other errors with their causes.
@@ -122,6 +133,7 @@ fn explain(error: &anyhow::Error) {
         None => format!("{error:#}"),
     };
     for line in text.lines() {
-        eprintln!("blocker: {line}");
+        // If nobody reads it, the exit status says that something is wrong.
+        let _ = writeln!(io::stderr(), "blocker: {line}");
     }
 }

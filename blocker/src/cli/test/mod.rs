@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::written;
 use crate::config::{self, Folder};
 use crate::filter::definition::{Definition, LogType, Partial};
 use crate::filter::layers::Disk;
@@ -69,7 +70,7 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
     let filter = Arc::new(Filter::compile_partial(read)?);
     if arguments.list_regexes {
         let mut out = io::stdout().lock();
-        return finished(writeln!(out, "{}", json::regexes(&filter)));
+        return written(writeln!(out, "{}", json::regexes(&filter)));
     }
     let log = log.unwrap_or("-");
     let search = if arguments.all_regex {
@@ -94,7 +95,7 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
     let lines = match read {
         Ok(lines) => lines,
         Err(Stopped::Read(error)) => return Err(error).with_context(|| log.to_owned()),
-        Err(Stopped::Write(error)) => return finished(Err(error)),
+        Err(Stopped::Write(error)) => return written(Err(error)),
     };
     if !arguments.json {
         let report = report::Report {
@@ -106,17 +107,9 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
             warnings: hijack::warnings(&filter),
             taken: begun.elapsed(),
         };
-        return finished(write!(out, "{report}").and_then(|()| out.flush()));
+        return written(write!(out, "{report}").and_then(|()| out.flush()));
     }
-    finished(out.flush())
-}
-
-/// A reader that has read enough, as `head`, is no failure.
-fn finished(written: io::Result<()>) -> Result<ExitCode> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write the answer"),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    written(out.flush())
 }
 
 /// Finds the filter that was meant.

@@ -25,7 +25,7 @@ use crate::filter::Filter;
 use crate::filter::definition::{LogType, Partial};
 use crate::filter::parameters::Named;
 use crate::jail::Rules;
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problem, Problems};
 
 /// Where the configuration lies unless told otherwise.
 pub const DEFAULT_FOLDER: &str = "/etc/blocker";
@@ -98,6 +98,8 @@ pub enum Folder<'a> {
     Given(&'a Path),
     /// [`DEFAULT_FOLDER`], or the compiled-in configuration where that has no jails.
     Default,
+    /// The compiled-in configuration, whatever the machine has.
+    CompiledIn,
 }
 
 /// Reads and checks the configuration.
@@ -108,7 +110,7 @@ pub enum Folder<'a> {
 /// running, or none is left.
 pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problems> {
     let mut problems = Problems::default();
-    let (path, source, tree) = match folder.existing() {
+    let (path, source, tree) = match folder.existing()? {
         Some(path) => (path, path.display().to_string(), Tree::read(path)),
         None => (Path::new(DEFAULT_FOLDER), builtin::NAME.to_owned(), Tree::builtin()),
     };
@@ -143,16 +145,53 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
 /// Reads the filter of this name, with parameters, as a jail of this configuration would use it.
 #[must_use]
 pub fn filter(folder: Folder<'_>, named: &Named) -> Partial {
-    tree::filter(folder.existing(), named, LogType::File)
+    match folder.existing() {
+        Ok(folder) => tree::filter(folder, named, LogType::File),
+        Err(problem) => Problems::from(problem).into(),
+    }
+}
+
+/// Whether there is a filter of this name, which [`filter`] would read.
+#[must_use]
+pub fn has_filter(folder: Folder<'_>, name: &str) -> bool {
+    folder.existing().is_ok_and(|folder| tree::has_filter(folder, name))
+}
+
+/// Whether a file is of the compiled-in configuration, and not on the disk.
+#[must_use]
+pub fn is_compiled_in(file: &Path) -> bool {
+    file.starts_with(builtin::NAME)
 }
 
 impl<'a> Folder<'a> {
-    /// The folder to read, unless the compiled-in configuration applies.
-    fn existing(self) -> Option<&'a Path> {
-        match self {
-            Folder::Given(path) => Some(path),
-            Folder::Default => Some(Path::new(DEFAULT_FOLDER)).filter(|path| Tree::exists(path)),
-        }
+    /// Checks that the folder is there, where one was given.
+    ///
+    /// # Errors
+    ///
+    /// When it is not, or is no folder, or cannot be looked into.
+    pub fn check(self) -> Result<(), Problem> {
+        self.existing().map(|_| ())
+    }
+
+    /// The folder to read, unless the compiled-in configuration applies. A folder that somebody has named and that is not there is a
+    /// slip of the finger: to go on with other filters would be the wrong answer without a word.
+    fn existing(self) -> Result<Option<&'a Path>, Problem> {
+        let path = match self {
+            Folder::Given(path) => path,
+            Folder::Default => return Ok(Some(Path::new(DEFAULT_FOLDER)).filter(|path| Tree::exists(path))),
+            Folder::CompiledIn => return Ok(None),
+        };
+        let what = match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => return Ok(Some(path)),
+            Ok(_) => "is no folder".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such folder".to_owned(),
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        Err(Problem {
+            place: Place::file(path),
+            what,
+            hint: "point --config at a folder laid out like /etc/fail2ban".to_owned(),
+        })
     }
 }
 

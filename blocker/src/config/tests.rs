@@ -189,10 +189,14 @@ fn a_jail_without_port_or_log_is_refused() {
 
 #[test]
 fn a_folder_without_jails_or_with_none_enabled_is_refused() {
-    let missing = load(Folder::Given(Path::new("/nonexistent")), OnBroken::Refuse)
-        .unwrap_err()
-        .to_string();
-    assert!(missing.contains("/nonexistent: holds no jail.conf"), "{missing}");
+    let refused = |path: &Path| load(Folder::Given(path), OnBroken::Refuse).unwrap_err().to_string();
+    let folder = folder(&[("empty/filter.d/x.conf", "")]);
+    let empty = refused(&folder.path().join("empty"));
+    assert!(empty.contains("/empty: holds no jail.conf"), "{empty}");
+    let missing = refused(&folder.path().join("missing"));
+    assert!(missing.contains("/missing: there is no such folder"), "{missing}");
+    let file = refused(&folder.path().join("empty/filter.d/x.conf"));
+    assert!(file.contains("/x.conf: is no folder"), "{file}");
     assert!(problems("[spam]\n")[0].contains("no jail is enabled"));
 }
 

@@ -60,7 +60,7 @@ impl Tree {
 /// Reads the filter of this name from the folder, or else the one compiled in.
 pub(super) fn filter(folder: Option<&Path>, named: &Named, log_type: LogType) -> Partial {
     let Named { name, parameters } = named;
-    let name = name.strip_suffix(".conf").unwrap_or(name);
+    let name = without_suffix(name);
     let own = folder.map(|folder| folder.join("filter.d"));
     let mut problems = Problems::default();
     let files = own.as_deref().map(|folder| files_of(folder, name, &mut problems));
@@ -80,6 +80,18 @@ pub(super) fn filter(folder: Option<&Path>, named: &Named, log_type: LogType) ->
         filters_there_are(own.as_deref(), name),
     );
     problems.into()
+}
+
+/// Whether there is a filter of this name in the folder or among those compiled in.
+pub(super) fn has_filter(folder: Option<&Path>, name: &str) -> bool {
+    let name = without_suffix(name);
+    let mut unread = Problems::default();
+    let own = folder.map(|folder| files_of(&folder.join("filter.d"), name, &mut unread));
+    own.is_some_and(|files| !files.is_empty()) || builtin::filters().any(|known| known == name)
+}
+
+fn without_suffix(name: &str) -> &str {
+    name.strip_suffix(".conf").unwrap_or(name)
 }
 
 /// The folder's jail files, in the order in which they are read.

@@ -3,13 +3,15 @@
 //! A parameter given by the jail (`filter = postfix[mode=rbl]`) counts before `[Init]`, and that before `[Definition]`. A jail may
 //! also replace a whole key, such as `failregex`; `%(known/failregex)s` is then the filter's own.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::interpolate::Scope;
 use super::layers::{Files, Keys, Layers};
 use super::pattern::tag;
 use super::substitute::substitute;
+use super::unused::{Unused, unused};
 use super::value::Value;
 use crate::problem::{Place, Problem, Problems, did_you_mean};
 
@@ -53,10 +55,14 @@ impl LogType {
 /// A filter before it is compiled.
 #[derive(Clone, Debug)]
 pub struct Definition {
+    /// Its file; the one that includes the others.
+    pub file: PathBuf,
     /// Where `[Definition]` stands.
     pub place: Place,
     /// Whether its lines come from the journal and carry no date.
     pub is_journal: bool,
+    /// The parameters that it was given in vain.
+    pub unused: Vec<Unused>,
     /// The values of every key that is set, with every name replaced.
     values: BTreeMap<String, Value>,
     /// Every key of the files, to be offered where a name is misspelt.
@@ -137,6 +143,7 @@ impl Definition {
             tags: &tags,
             layers: &layers,
             definition,
+            asked: RefCell::default(),
         };
         let mut values = BTreeMap::new();
         for key in KEYS {
@@ -160,10 +167,13 @@ impl Definition {
         let is_journal = values
             .get(LOGTYPE)
             .is_some_and(|value| value.text() == LogType::Journal.name());
+        let asked = names.asked.into_inner();
         let sections = layers.sections.iter().map(|section| &section.keys);
         let names = sections.chain([&layers.defaults]).flat_map(|keys| keys.keys().cloned());
         Partial {
             definition: Some(Self {
+                file: file.to_owned(),
+                unused: unused(&layers, &given, &asked),
                 place: section.place.clone(),
                 is_journal,
                 values,
@@ -178,6 +188,8 @@ impl Definition {
     pub fn of_regex(failregex: &str) -> Self {
         let place = Place::file(Path::new("the regular expression given"));
         Self {
+            file: place.file.clone(),
+            unused: Vec::new(),
             values: BTreeMap::from([("failregex".to_owned(), Value::given(&place, failregex))]),
             is_journal: false,
             place,
@@ -213,6 +225,8 @@ struct Names<'a> {
     tags: &'a Keys,
     layers: &'a Layers,
     definition: Scope<'a>,
+    /// Every name that was asked for.
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl Names<'_> {
@@ -220,6 +234,7 @@ impl Names<'_> {
         if tag::is_known(name) {
             return Ok(None);
         }
+        self.asked.borrow_mut().insert(name.to_owned());
         if let Some(value) = self.tags.get(name) {
             return Ok(Some(value.clone()));
         }

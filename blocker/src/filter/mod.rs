@@ -19,8 +19,11 @@ pub mod pattern;
 mod session;
 mod substitute;
 pub mod trial;
+pub mod unused;
 pub mod value;
 
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::date::DatePatterns;
@@ -39,7 +42,7 @@ const IDENTITIES: [&str; 5] = ["fid", "ip4", "ip6", "dns", "mlfid"];
 /// A compiled filter.
 #[derive(Debug)]
 pub struct Filter {
-    name: String,
+    file: PathBuf,
     prefregex: Option<Prefix>,
     failregex: Vec<Regex>,
     ignoreregex: Vec<Regex>,
@@ -127,10 +130,16 @@ impl Filter {
         .filter()
     }
 
-    /// The file that it comes from, without its folder.
+    /// The file that it comes from.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// That file without its folder.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        self.file.file_name().unwrap_or_default().to_string_lossy()
     }
 
     /// The failregexes, in order.
@@ -201,9 +210,8 @@ impl Compiler<'_> {
             self.problems.add(&self.definition.place, "has no failregex", hint);
         }
         let journalmatch = self.definition.get("journalmatch").into_iter();
-        let name = self.definition.place.file.file_name().unwrap_or_default();
         let filter = Filter {
-            name: name.to_string_lossy().into_owned(),
+            file: self.definition.file.clone(),
             prefregex,
             failregex,
             ignoreregex,

@@ -31,7 +31,7 @@ pub fn compile(folder: Option<&Path>, name: &str, parameters: &[(String, String)
         name: name.to_owned(),
         parameters: parameters.to_vec(),
     };
-    let folder = folder.map_or(Folder::Default, Folder::Given);
+    let folder = folder.map_or(Folder::CompiledIn, Folder::Given);
     match Filter::compile_partial(config::filter(folder, &named)) {
         Ok(filter) => Arc::new(filter),
         Err(problems) => panic!("{name}{parameters:?}:\n{problems}"),

@@ -183,6 +183,46 @@ fn the_report_is_for_people_and_nothing_in_a_log_steers_their_terminal() {
 }
 
 #[test]
+fn the_report_names_the_file_of_the_filter_or_says_that_it_is_compiled_in() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("filter.d")).unwrap();
+    let file = folder.path().join("filter.d/mine.conf");
+    fs::write(&file, "[Definition]\nfailregex = ^ from <ADDR>$\n").unwrap();
+    let configuration = folder.path().to_str().unwrap();
+    let file = file.to_str().unwrap();
+    for (filter, from) in [
+        ("mine", file),
+        (file, file),
+        ("postfix[mode=auth]", "the filters compiled in"),
+        ("^ from <ADDR>$", "the regular expression given"),
+    ] {
+        let report = text(&run(&["-", filter, "--config", configuration], b""));
+        assert!(report.contains(&format!("\nfrom      {from}\n")), "{filter}: {report}");
+    }
+}
+
+#[test]
+fn a_parameter_that_nothing_asks_for_is_told_of() {
+    let meant =
+        "postfix[mood=rbl]: nothing in the filter `postfix` asks for its parameter `mood`; did you mean `mode`?";
+    let report = text(&run(&["-", "postfix[mood=rbl]"], b""));
+    assert!(report.contains(&format!("warning: {meant}")), "{report}");
+    let output = run(&["-", "postfix[mood=rbl]", "--json"], b"");
+    assert_eq!(text(&output), "", "what is printed is for programs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains(meant), "{said}");
+}
+
+#[test]
+fn a_regular_expression_may_begin_as_a_filter_does() {
+    let output = run(
+        &["-", "postfix[/a-z]*: reject <HOST>$", "--json", "--raw-host"],
+        b"2005-08-14T11:58:00 postfix/smtpd: reject 192.0.2.4\n",
+    );
+    assert_eq!(lines(&output)[0]["hits"][0]["id"], json!("192.0.2.4"));
+}
+
+#[test]
 fn lines_of_any_length_and_any_bytes_are_read() {
     let mut log =
         b"Aug 26 01:33:38 relay postfix/smtpd[1]: warning: unknown[192.0.2.4]: SASL LOGIN authentication failed: "
@@ -203,7 +243,7 @@ fn lines_of_any_length_and_any_bytes_are_read() {
 
 #[test]
 fn what_was_got_wrong_is_said_with_the_way_out() {
-    let cases: [(&[&str], &[&str]); 7] = [
+    let cases: [(&[&str], &[&str]); 12] = [
         (
             &["/nonexistent/mail.log", "postfix"],
             &["/nonexistent/mail.log", "cannot be opened"],
@@ -217,6 +257,23 @@ fn what_was_got_wrong_is_said_with_the_way_out() {
         ),
         (&["-", "postfix", "--tz", "Mars"], &["--tz", "Mars", "Europe/Berlin"]),
         (&["-", "postfix", "--now", "soon"], &["--now soon"]),
+        (
+            &["-", "postfix", "--config", "/nonexistent"],
+            &["/nonexistent: there is no such folder", "point --config at a folder"],
+        ),
+        (
+            &["-", "^from <HOST>$", "--config", "/dev/null"],
+            &["/dev/null: is no folder"],
+        ),
+        (
+            &["-", "postfix[mode=rbl"],
+            &["`postfix[mode=rbl` lacks its closing `]`"],
+        ),
+        (
+            &["-", "dovecot[mode=\"aggressive]"],
+            &["the value of `mode` lacks its closing \""],
+        ),
+        (&["-", "postfix[mode]"], &["the parameter `mode` has no value"]),
     ];
     for (arguments, parts) in cases {
         let output = run(arguments, b"");

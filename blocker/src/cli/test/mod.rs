@@ -23,6 +23,7 @@ use crate::filter::matcher::Search;
 use crate::filter::parameters::Named;
 use crate::filter::trial::{Clock, Trial};
 use crate::filter::{Filter, date, hijack};
+use crate::problem::{Place, Problem, Problems};
 use crate::source::tail::MAX_LINE;
 
 /// Bytes of a log below which its reading shows no progress: it is over at once.
@@ -66,8 +67,16 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
         (None, false) => bail!("name a filter behind the log: `blocker test {} postfix`", arguments.log),
     };
     let read = definition(arguments, name)?;
+    let unused = read.definition.as_ref().map(|definition| unused(definition, name));
+    let unused = unused.unwrap_or_default();
     let is_journal = read.definition.as_ref().is_some_and(|definition| definition.is_journal);
     let filter = Arc::new(Filter::compile_partial(read)?);
+    if arguments.json || arguments.list_regexes {
+        // What is printed is for programs.
+        for warning in &unused {
+            tracing::warn!("{warning}");
+        }
+    }
     if arguments.list_regexes {
         let mut out = io::stdout().lock();
         return written(writeln!(out, "{}", json::regexes(&filter)));
@@ -104,7 +113,7 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
             filter: &filter,
             tally: trial.tally(),
             cut: lines.cut,
-            warnings: hijack::warnings(&filter),
+            warnings: unused.into_iter().chain(hijack::warnings(&filter)).collect(),
             taken: begun.elapsed(),
         };
         return written(write!(out, "{report}").and_then(|()| out.flush()));
@@ -115,8 +124,15 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
 /// Finds the filter that was meant.
 fn definition(arguments: &Arguments, text: &str) -> Result<Partial> {
     let folder = arguments.config.as_deref().map_or(Folder::Default, Folder::Given);
-    let named = Named::parse(text).ok().filter(|named| is_name(&named.name));
-    if let Some(named) = named {
+    folder.check().map_err(Problems::from)?;
+    let named = Named::parse(text);
+    if let Err(what) = &named
+        && let Some((name, _)) = text.split_once('[')
+        && is_meant(folder, name.trim(), text)
+    {
+        bail!("{what}");
+    }
+    if let Some(named) = named.ok().filter(|named| is_name(&named.name)) {
         let path = Path::new(&named.name);
         return Ok(if named.name.contains('/') {
             if !path.is_file() {
@@ -130,6 +146,23 @@ fn definition(arguments: &Arguments, text: &str) -> Result<Partial> {
         });
     }
     Ok(Definition::of_regex(text).into())
+}
+
+/// Whether a text that cannot be read as a filter with parameters was meant to be one: it begins with a filter's name, and is not a
+/// regular expression that could find anything, for it lacks the tag of a host or closes no bracket.
+fn is_meant(folder: Folder<'_>, name: &str, text: &str) -> bool {
+    let is_filter = is_name(name) && (Path::new(name).is_file() || config::has_filter(folder, name));
+    is_filter && !(text.contains('<') && text.contains(']'))
+}
+
+/// The parameters that were given in vain.
+fn unused(definition: &Definition, text: &str) -> Vec<Problem> {
+    let unused = definition.unused.iter().map(|unused| Problem {
+        place: Place::file(Path::new(text)),
+        what: unused.what(&definition.file.file_stem().unwrap_or_default().to_string_lossy()),
+        hint: unused.hint.clone(),
+    });
+    unused.collect()
 }
 
 /// Whether a text is the name or path of a filter, and no regular expression.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::config;
 use crate::filter::trial::Tally;
 use crate::filter::{Filter, Regex};
 use crate::problem::Problem;
@@ -36,6 +37,12 @@ impl fmt::Display for Report<'_> {
         } = self.tally;
         let seconds = self.taken.as_secs_f64();
         writeln!(f, "filter    {}", printable(self.filter_name))?;
+        let file = self.filter.file();
+        if config::is_compiled_in(file) {
+            writeln!(f, "from      the filters compiled in")?;
+        } else {
+            writeln!(f, "from      {}", printable(&file.display().to_string()))?;
+        }
         writeln!(
             f,
             "log       {}: {} lines in {seconds:.2} s, {} a second",

@@ -213,6 +213,13 @@ impl Reader<'_> {
         }
         self.problems.0.extend(read.problems.0);
         let mut definition = read.definition?;
+        for unused in &definition.unused {
+            // The jail's own failregex may say %(known/x)s.
+            if !self.tree.jails.mention(&format!("known/{}", unused.name)) {
+                let what = format!("{}: {}", self.subject("filter", &value), unused.what(&named.name));
+                self.warnings.add(&value.place(), what, &*unused.hint);
+            }
+        }
         for (key, value) in definition.values() {
             self.section.give(&format!("known/{key}"), value.clone());
         }

@@ -2,6 +2,36 @@
 
 use super::*;
 
+fn warnings(files: &[(&str, &str)]) -> Vec<String> {
+    let warnings = load_files(files).unwrap().warnings;
+    warnings.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_misspelt_filter_parameter_is_told_with_its_line_and_what_was_meant() {
+    let text = "[DEFAULT]\nport = 25\nlogpath = /a\n[rbl]\nenabled = true\nfilter = postfix[mood=rbl]\n";
+    let told = warnings(&[("jail.conf", text)]);
+    let [told] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        told.contains("jail.conf:6: jail [rbl]: filter: nothing in the filter `postfix`"),
+        "{told}"
+    );
+    assert!(told.ends_with("did you mean `mode`?"), "{told}");
+}
+
+#[test]
+fn a_parameter_that_only_the_jails_own_expression_asks_for_is_in_order() {
+    let text = "[spam]\nenabled = true\nport = 25\nlogpath = /a\nfilter = spam[who=nobody]\n\
+                failregex = ^%(known/who)s from <HOST>$\n";
+    let filter = "[Definition]\nfailregex = ^from <HOST>$\n";
+    let files = [("jail.conf", text), ("filter.d/spam.conf", filter)];
+    assert_eq!(warnings(&files), [] as [&str; 0]);
+    let settings = load_files(&files).unwrap();
+    assert!(fails(&settings.jails[0], "nobody from 192.0.2.7"));
+}
+
 #[test]
 fn a_log_that_a_jail_names_twice_is_read_once_and_told_of() {
     let logs = folder(&[("mail.log", ""), ("other.log", "")]);

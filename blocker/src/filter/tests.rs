@@ -328,6 +328,18 @@ fn every_problem_is_reported_with_its_line_its_text_and_what_to_do() {
 }
 
 #[test]
+fn a_bad_date_pattern_is_quoted_once() {
+    for (pattern, what) in [("%%Y-%%Q", "no field `%Q`"), ("x {DATUM} y", "marker `{DATUM}`")] {
+        let all = problems(&format!(
+            "[Definition]\nfailregex = ^<HOST>$\ndatepattern = {pattern}\n"
+        ));
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert!(all[0].contains(what), "{all:?}");
+        assert_eq!(all[0].matches(&pattern.replace("%%", "%")).count(), 1, "{all:?}");
+    }
+}
+
+#[test]
 fn an_error_in_what_was_put_in_names_the_line_where_it_was_written() {
     let text = "[Definition]\nwho = <HOST>\nbad = (%(who)s\nfailregex = ^fine <HOST>$\n            %(bad)s\n            ^also fine %(who)s$\n";
     let all = problems(text);

@@ -6,6 +6,7 @@
 mod defaults;
 mod field;
 mod moment;
+mod number;
 mod template;
 mod zone;
 
@@ -210,7 +211,7 @@ impl DateReader {
         }
         let time = found.time(line, slots, &self.zone, now);
         // A date that changes with the clock is read again for every line.
-        if found.is_absolute {
+        if found.is_absolute(line, slots) {
             self.read = (template, whole.to_owned(), time);
         }
         time

@@ -18,7 +18,6 @@ pub(super) type Fields<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 /// What they do not say is taken from `now`: a date without a year is this year's, or the last one's where that would lie more than a
 /// day ahead; a clock time without a date is today's, or yesterday's where that would lie ahead.
 pub(super) fn of(fields: Fields<'_>, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
-    let number = |name: &str| fields(name)?.trim().parse::<i16>().ok();
     let own = match fields("z").or_else(|| fields("Z")) {
         Some(name) => Some(zone::fixed(name)?),
         None => None,
@@ -27,12 +26,8 @@ pub(super) fn of(fields: Fields<'_>, zone: &TimeZone, now: Timestamp) -> Option<
     let today = zone.to_datetime(now);
     let time = clock(fields)?;
 
-    let month = number("m")
-        .or_else(|| position(&MONTHS, fields("b")?))
-        .or_else(|| position(&MONTH_NAMES, fields("B")?));
-    let day = number("d");
-    let year = number("Y").or_else(|| number("y").map(|year| if year <= 2000 { year + 2000 } else { year }));
-
+    let (month, day) = (month(fields), number(fields, "d"));
+    let year = year(fields);
     if year.is_some_and(|year| year < 1) {
         // Neither ISO 8601's year 0 nor what lies before is any log's.
         return None;
@@ -43,8 +38,7 @@ pub(super) fn of(fields: Fields<'_>, zone: &TimeZone, now: Timestamp) -> Option<
         _ => in_year(fields, year),
     };
     let at = |date: Date| zone.to_timestamp(DateTime::from_parts(date, time)).ok();
-    let has_day = month.is_some() || day.is_some() || in_year(fields, 2000).is_some();
-    if !has_day {
+    if !names_day(fields) {
         if let Some(year) = year {
             return at(Date::new(year, today.month(), today.day()).ok()?);
         }
@@ -64,10 +58,34 @@ pub(super) fn of(fields: Fields<'_>, zone: &TimeZone, now: Timestamp) -> Option<
     times.find(|time| *time <= latest)
 }
 
+/// Whether fields say the year and the day, so that `now` has no part in their time.
+pub(super) fn is_absolute(fields: Fields<'_>) -> bool {
+    year(fields).is_some() && names_day(fields)
+}
+
+fn year(fields: Fields<'_>) -> Option<i16> {
+    let century = |year| if year <= 2000 { year + 2000 } else { year };
+    number(fields, "Y").or_else(|| number(fields, "y").map(century))
+}
+
+fn month(fields: Fields<'_>) -> Option<i16> {
+    number(fields, "m")
+        .or_else(|| position(&MONTHS, fields("b")?))
+        .or_else(|| position(&MONTH_NAMES, fields("B")?))
+}
+
+fn names_day(fields: Fields<'_>) -> bool {
+    month(fields).is_some() || number(fields, "d").is_some() || in_year(fields, 2000).is_some()
+}
+
+/// The number that a field says. A pattern may have groups of its own under the fields' names, so it is whatever the line says.
+fn number(fields: Fields<'_>, name: &str) -> Option<i16> {
+    fields(name)?.trim().parse().ok()
+}
+
 /// The day that the day's number in the year says, or the week's number with the day of the week.
 fn in_year(fields: Fields<'_>, year: i16) -> Option<Date> {
-    // A pattern may have groups of its own under these names, so the numbers are whatever the line says.
-    let number = |name: &str| fields(name)?.trim().parse::<i16>().ok().map(i64::from);
+    let number = |name: &str| number(fields, name).map(i64::from);
     let first = Date::new(year, 1, 1).ok()?;
     if let Some(day) = number("j") {
         return first.checked_add((day - 1).days()).ok();

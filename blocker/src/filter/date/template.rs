@@ -15,10 +15,10 @@ use super::defaults::{self, LINE_BEGIN};
 use super::{field, moment};
 
 /// Seconds since 1970, with their fraction.
-const EPOCH: &str = r"\d{10,11}\b(?:\.\d{3,6})?";
+const EPOCH: &str = r"[0-9]{10,11}(?:\.[0-9]{3,6}\b|\b)";
 /// The same with milliseconds or microseconds behind, with or without a point.
-const LONG_EPOCH: &str = r"\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?";
-/// A label of TAI64N: `@` and 24 hexadecimal digits. <https://cr.yp.to/libtai/tai64.html>
+const LONG_EPOCH: &str = r"[0-9]{10,11}(?:[0-9]{6}|[0-9]{3}(?:\.[0-9]{1,6})?)?";
+/// A label of TAI64N: `@` and 24 hexadecimal digits, in small letters. <https://cr.yp.to/libtai/tai64.html>
 const LABEL: &str = "(@[0-9a-f]{24})";
 /// A word does not begin or end in the midst of another: on one of the two sides stands no letter, digit or `_`.
 const BOUND: &str = r"(?:\b{start-half}|\b{end-half})";
@@ -31,8 +31,8 @@ pub(super) struct Template {
     pub(super) pattern: Pattern,
     /// Whether it can only match at the line's beginning or end.
     pub(super) is_anchored: bool,
-    /// Whether its dates mean the same whenever they are read.
-    pub(super) is_absolute: bool,
+    /// Whether all that it reads lies within its match.
+    is_self_contained: bool,
     kind: Kind,
 }
 
@@ -81,6 +81,12 @@ impl Template {
             Kind::Tai64n => moment::of_tai64n(text(1)?),
         }
     }
+
+    /// Whether that time follows from the text of the match alone, whatever stands around it and whenever it is read.
+    pub(super) fn is_absolute(&self, line: &str, slots: &Slots) -> bool {
+        let text = |name: &str| slots.group(self.pattern.group(name)?).map(|range| &line[range]);
+        self.is_self_contained && (self.kind != Kind::Fields || moment::is_absolute(&text))
+    }
 }
 
 /// Compiles one line of a date pattern, which may stand for several templates.
@@ -127,7 +133,7 @@ pub(super) fn one(pattern: &str) -> Result<Template, PatternError> {
     match key.as_str() {
         "EPOCH" => return epoch(pattern, line, EPOCH, Kind::Epoch(1)),
         "LEPOCH" => return epoch(pattern, line, LONG_EPOCH, Kind::LongEpoch(1)),
-        "TAI64N" => return build(pattern, LABEL, Bounds { begin: line, end: true }, Kind::Tai64n, true),
+        "TAI64N" => return build(pattern, LABEL, Bounds { begin: line, end: true }, Kind::Tai64n),
         _ => {}
     }
     for (marker, expression, kind) in [
@@ -142,7 +148,6 @@ pub(super) fn one(pattern: &str) -> Result<Template, PatternError> {
                 &format!("({})", fields.expression),
                 Bounds { begin, end: true },
                 kind,
-                true,
             );
         }
     }
@@ -160,18 +165,19 @@ pub(super) fn one(pattern: &str) -> Result<Template, PatternError> {
         .find('{')
         .filter(|at| rest[at + 1..].starts_with(|char: char| char.is_ascii_uppercase() || char == '^'))
     {
+        let marker = rest[at..].split_inclusive('}').next().unwrap_or_default();
         return Err(PatternError {
-            what: format!("unknown marker in the date pattern `{pattern}`: `{}`", &rest[at..]),
+            what: format!("unknown marker `{marker}`"),
             hint: "markers are {DATE}, {DEFAULT}, {EPOCH}, {LEPOCH} and {NONE}, {^LN-BEG} and {UNB} at the beginning"
                 .to_owned(),
         });
     }
     let fields = field::replace(rest)?;
     let mut expression = with_group(fields.expression.trim());
-    if fields.has_letters {
+    if fields.has_words {
         expression.insert_str(0, "(?i)");
     }
-    build(pattern, &expression, bounds, Kind::Fields, fields.is_absolute)
+    build(pattern, &expression, bounds, Kind::Fields)
 }
 
 /// Seconds at the line's beginning, or there in brackets, or in the kernel's audit log.
@@ -179,20 +185,14 @@ fn epoch(pattern: &str, line: Begin, expression: &str, kind: Kind) -> Result<Tem
     let group = format!("({expression})");
     let bounds = |begin| Bounds { begin, end: true };
     if line == Begin::Line {
-        return build(pattern, &group, bounds(Begin::Line), kind, true);
+        return build(pattern, &group, bounds(Begin::Line), kind);
     }
     let anywhere = format!(r"(?:^\[?|\baudit\(){group}");
-    build(pattern, &anywhere, bounds(Begin::Free), kind, true)
+    build(pattern, &anywhere, bounds(Begin::Free), kind)
 }
 
 /// Compiles an expression in Python's language with its bounds.
-fn build(
-    name: &str,
-    expression: &str,
-    bounds: Bounds,
-    kind: Kind,
-    is_absolute: bool,
-) -> Result<Template, PatternError> {
+fn build(name: &str, expression: &str, bounds: Bounds, kind: Kind) -> Result<Template, PatternError> {
     let (flags, expression) = leading_flags(expression);
     let begin = match bounds.begin {
         Begin::Word | Begin::Line if begins_unbound(expression) => Begin::Free,
@@ -214,8 +214,8 @@ fn build(
         name: name.to_owned(),
         pattern: Pattern::from_rust(format!("{global}{before}{text}{after}"), translated.backtracks)?,
         is_anchored,
-        // What looks around may have fields where the match is not.
-        is_absolute: is_absolute && !expression.contains("(?=") && !expression.contains("(?<="),
+        // What looks around depends on what is there.
+        is_self_contained: !translated.backtracks,
         kind,
     })
 }

@@ -151,6 +151,32 @@ fn a_date_that_is_only_partly_cut_out_is_read_anew_for_every_line() {
 }
 
 #[test]
+fn a_date_that_takes_its_year_or_day_from_the_clock_is_read_anew_for_every_line() {
+    let nows: [Timestamp; 2] = ["2025-08-26T12:00:00Z", "2026-08-27T12:00:00Z"].map(|now| now.parse().unwrap());
+    for (pattern, line, is_absolute) in [
+        ("(?:%Y )?%b %d %H:%M:%S", "Aug 14 10:00:00 x", false),
+        ("(?:%Y )?%b %d %H:%M:%S", "2005 Aug 14 10:00:00 x", true),
+        ("(?:%Y )*%b %d %H:%M:%S", "Aug 14 10:00:00 x", false),
+        ("(?:%Y ){0,1}%b %d %H:%M:%S", "Aug 14 10:00:00 x", false),
+        ("(?:%Y|-+) %b %d %H:%M:%S", "---- Aug 14 10:00:00 x", false),
+        ("(?:%Y|-+) %b %d %H:%M:%S", "2005 Aug 14 10:00:00 x", true),
+        ("%Y(?:-%m-%d)? %H:%M:%S", "2005 10:00:00 x", false),
+        ("%Y(?:-%j)?? %H:%M:%S", "2005-100 10:00:00 x", true),
+        ("", "Aug 14 10:00:00 x", false),
+        ("", "10:00:00 x", false),
+        ("", "Aug 14 10:00:00 2005 x", true),
+    ] {
+        let mut reader = reader(if pattern.is_empty() {
+            &[]
+        } else {
+            std::slice::from_ref(&pattern)
+        });
+        let times = nows.map(|now| reader.cut(line, now).time.unwrap());
+        assert_eq!(times[0] == times[1], is_absolute, "{pattern}: {line}");
+    }
+}
+
+#[test]
 fn a_day_that_there_is_not_makes_a_line_without_a_date() {
     let mut reader = reader(&["{^LN-BEG}"]);
     let now: Timestamp = NOW.parse().unwrap();

@@ -131,6 +131,25 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         .unwrap_or_default()
 }
 
+/// A text in which nothing can steer a terminal: lines of logs are written by attackers, and so may files be.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() || turns_or_breaks(char) {
+            out.extend(char.escape_default());
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}
+
+/// Whether a character makes text run the other way, or begins a line, though it is no control character.
+const fn turns_or_breaks(char: char) -> bool {
+    matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +172,14 @@ mod tests {
         assert_eq!(
             problems.to_string(),
             "/etc/blocker/jail.conf:3: unknown key `bantme`; did you mean `bantime`?"
+        );
+    }
+
+    #[test]
+    fn nothing_in_a_line_steers_the_terminal() {
+        assert_eq!(
+            printable("a\u{1b}[31mb\tc\u{202e}é\u{2067}\u{200f}\u{2028}"),
+            "a\\u{1b}[31mb\\tc\\u{202e}é\\u{2067}\\u{200f}\\u{2028}"
         );
     }
 }

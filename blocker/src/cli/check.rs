@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use super::{Options, written};
 use crate::config::{FirewallChoice, OnBroken, Settings};
 use crate::machine;
+use crate::problem::printable;
 
 pub(super) fn check(options: Options) -> Result<ExitCode> {
     let settings = options.settings(OnBroken::Refuse)?;
@@ -26,10 +27,10 @@ pub(super) fn check(options: Options) -> Result<ExitCode> {
 
 /// Says what the configuration comes to, and what is doubtful in it.
 fn tell(settings: &Settings, interfaces: &[String], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "configuration: {}", settings.source)?;
+    writeln!(out, "configuration: {}", printable(&settings.source))?;
     for jail in &settings.jails {
         let logs: Vec<String> = jail.logs.iter().map(|log| log.display().to_string()).collect();
-        let logs = logs.join(" ");
+        let logs = printable(&logs.join(" "));
         writeln!(out, "jail {}: bans on {}, reads {logs}", jail.name, jail.scope)?;
     }
     let firewall = match settings.firewall {
@@ -39,9 +40,10 @@ fn tell(settings: &Settings, interfaces: &[String], out: &mut impl Write) -> io:
     };
     writeln!(out, "firewall: {firewall}; interfaces: {}", interfaces.join(" "))?;
     for warning in &settings.warnings.0 {
-        writeln!(out, "\nwarning: {}: {}", warning.place, warning.what)?;
+        let (place, what) = (warning.place.to_string(), &warning.what);
+        writeln!(out, "\nwarning: {}: {}", printable(&place), printable(what))?;
         if !warning.hint.is_empty() {
-            writeln!(out, "         {}", warning.hint)?;
+            writeln!(out, "         {}", printable(&warning.hint))?;
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{FirewallChoice, Folder, OnBroken, Settings};
-use crate::problem::Problems;
+use crate::problem::{Problems, printable};
 
 /// Drops abusive mail hosts in the kernel, on the mail ports only and for a limited time.
 #[derive(Debug, Parser)]
@@ -134,6 +134,6 @@ fn explain(error: &anyhow::Error) {
     };
     for line in text.lines() {
         // If nobody reads it, the exit status says that something is wrong.
-        let _ = writeln!(io::stderr(), "blocker: {line}");
+        let _ = writeln!(io::stderr(), "blocker: {}", printable(line));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config;
 use crate::filter::trial::Tally;
 use crate::filter::{Filter, Regex};
-use crate::problem::Problem;
+use crate::problem::{Problem, printable};
 
 /// Signs of an expression or a line that are shown.
 const WIDTH: usize = 110;
@@ -146,18 +146,6 @@ fn expressions(f: &mut fmt::Formatter<'_>, title: &str, regexes: &[Regex], count
     Ok(())
 }
 
-/// A text in which nothing can steer the terminal: log lines are written by attackers.
-fn printable(text: &str) -> String {
-    let escape = |char: char| char.is_control() || ('\u{202a}'..='\u{202e}').contains(&char);
-    text.chars()
-        .flat_map(|char| {
-            let escaped = escape(char).then(|| char.escape_default());
-            let plain = (!escape(char)).then_some(char);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
 fn shortened(text: &str) -> String {
     let text = printable(text.trim());
     if text.chars().count() <= WIDTH {
@@ -182,11 +170,6 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_in_a_line_steers_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb\tc\u{202e}é"), "a\\u{1b}[31mb\\tc\\u{202e}é");
-    }
 
     #[test]
     fn numbers_are_grouped() {

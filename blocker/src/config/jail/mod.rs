@@ -102,7 +102,12 @@ impl Reader<'_> {
         let scope = self.scope();
         let filter = self.problems.absorb(Filter::compile(&definition?))?;
         let filter = Arc::new(filter);
-        self.warnings.0.extend(hijack::warnings(&filter));
+        // Jails may share a filter.
+        for warning in hijack::warnings(&filter) {
+            if !self.warnings.0.contains(&warning) {
+                self.warnings.0.push(warning);
+            }
+        }
         Some(JailSettings {
             name: self.section.name().to_owned(),
             filter,

@@ -1,63 +1,95 @@
-//! The shortest text that an expression matches, in pieces.
+//! Texts that an expression matches, in pieces.
 
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use std::slice::SliceIndex;
+use std::sync::Arc;
 
-use crate::filter::pattern::Pattern;
+use super::tree::{Loose, Node, NodeKind, Tag, Tree};
 
-/// A repetition that may grow to this is taken for one without an end.
-const LONG: u32 = 40;
-/// Longest text of a repetition that is made.
-const MAX_LEN: usize = 64 * 1024;
-/// A repetition of which more are needed is left alone.
-const MAX_TIMES: u32 = 1000;
-/// Pieces of a text; an expression that needs more is left alone.
-const MAX_PIECES: usize = 10_000;
+/// Longest text that is made.
+const MAX_LEN: usize = 16 * 1024;
+/// Steps that the making of a text may take.
+const MAX_STEPS: usize = 50_000;
+/// Which words stand before what a client is called, or calls himself.
+const BEFORE_NAME: [&str; 11] = [
+    "user",
+    "username",
+    "login",
+    "account",
+    "ruser",
+    "sasl_username",
+    "authid",
+    "helo",
+    "ehlo",
+    "mailbox",
+    "name",
+];
+/// Which keys stand before an address of mail. Elsewhere the same words stand before hosts.
+const BEFORE_MAIL: [&str; 6] = ["from", "to", "sender", "recipient", "rcpt", "message-id"];
+
+/// A way through an expression.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    /// What the text is to hold.
+    pub(super) tag: Option<Tag>,
+    /// The repetition or the branch that it leads through, by its mark.
+    pub(super) through: Option<usize>,
+    /// Whether it takes what is optional.
+    pub(super) takes_optional: bool,
+}
+
+impl Route {
+    /// The one that takes as little as possible.
+    pub(super) const SHORTEST: Self = Self {
+        tag: None,
+        through: None,
+        takes_optional: false,
+    };
+}
 
 /// A text that an expression matches.
 #[derive(Debug)]
 pub(super) struct Sample {
     pub(super) pieces: Vec<Piece>,
-    /// Whether the expression begins at the line's beginning.
-    is_anchored: bool,
-    /// Whether it ends at the line's end.
-    ends_line: bool,
 }
 
 /// A part of the text.
 #[derive(Debug)]
 pub(super) enum Piece {
     Text(String),
-    /// What may be repeated without an end: the least of it, and what of a text it accepts.
-    Repeated {
-        least: String,
-        accepts: Option<regex::Regex>,
-    },
+    /// The least of what may be repeated, with its mark.
+    Loose(Arc<Loose>, usize),
     /// The address of whoever is to blame.
     Address,
     /// What a prefregex leaves for the failregexes.
     Content,
 }
 
+/// What stands in a sample's gaps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fill<'a> {
+    pub(super) address: &'a str,
+    /// What a prefregex leaves.
+    pub(super) content: &'a str,
+}
+
 impl Sample {
-    /// Makes one; none where the expression is beyond what is understood here.
-    pub(super) fn of(pattern: &Pattern) -> Option<Self> {
-        let plain = without_look_around(pattern.expression());
-        let hir = regex_syntax::Parser::new().parse(&plain).ok()?;
-        let group = ["ip4", "ip6", "fid"]
-            .into_iter()
-            .find(|group| pattern.group(group).is_some());
+    /// Makes one; none where the way leads nowhere.
+    pub(super) fn of(node: &Node, route: Route) -> Option<Self> {
         let mut maker = Maker {
-            address: group.unwrap_or_default(),
+            route,
             pieces: Vec::new(),
+            groups: Vec::new(),
+            len: 0,
+            steps: 0,
         };
-        maker.add(&hir)?;
-        Some(Self {
-            pieces: maker.pieces,
-            is_anchored: hir.properties().look_set_prefix().contains(Look::Start),
-            ends_line: [Look::End, Look::EndLF]
-                .into_iter()
-                .any(|look| hir.properties().look_set_suffix().contains(look)),
-        })
+        maker.add(node)?;
+        Some(Self { pieces: maker.pieces })
+    }
+
+    /// Where what is to be found stands: the address or, where a prefregex leaves it to others, the content.
+    pub(super) fn target(&self) -> Option<usize> {
+        let find = |wanted: fn(&Piece) -> bool| self.pieces.iter().position(wanted);
+        find(|piece| matches!(piece, Piece::Address)).or_else(|| find(|piece| matches!(piece, Piece::Content)))
     }
 
     pub(super) fn has_address(&self) -> bool {
@@ -66,16 +98,16 @@ impl Sample {
 
     /// The piece from which on the expression may begin anywhere in a line: the first, unless it is anchored, or the one behind a
     /// `.*` that undoes the anchor.
-    pub(super) fn begins_anywhere(&self) -> Option<usize> {
-        if !self.is_anchored {
+    pub(super) fn begins_anywhere(&self, is_anchored: bool) -> Option<usize> {
+        if !is_anchored {
             return Some(0);
         }
         // Blanks and names of hosts hold nothing down; the first plain text does.
         for (at, piece) in self.pieces.iter().enumerate() {
             match piece {
                 Piece::Text(text) if text.trim().is_empty() => {}
-                Piece::Repeated { accepts, .. } => {
-                    if accepts.as_ref()?.is_match("a line: of [any] kind") {
+                Piece::Loose(loose, _) => {
+                    if loose.accepts("a line: of [any] kind") {
                         return Some(at + 1);
                     }
                 }
@@ -85,193 +117,138 @@ impl Sample {
         None
     }
 
-    /// Whether anything may follow the address, as these words: either the expression leaves open what comes at the line's end,
-    /// or it takes what a client may have said there.
-    pub(super) fn may_be_followed_by(&self, words: &str) -> bool {
+    /// Whether a piece is behind the address and takes these words.
+    pub(super) fn is_followed_by(&self, words: &str) -> bool {
         let mut behind = self.pieces.iter().skip_while(|piece| !matches!(piece, Piece::Address));
-        let takes = |piece: &Piece| match piece {
-            Piece::Repeated { accepts, .. } => accepts.as_ref().is_some_and(|accepts| accepts.is_match(words)),
+        behind.any(|piece| match piece {
+            Piece::Loose(loose, _) => loose.accepts(words),
             Piece::Content => true,
             Piece::Text(_) | Piece::Address => false,
-        };
-        !self.ends_line || behind.any(takes)
-    }
-
-    /// The text, with this address and this content.
-    pub(super) fn text(&self, address: &str, content: &str) -> String {
-        join(&self.pieces, address, content)
-    }
-
-    /// The text from a piece on.
-    pub(super) fn text_from(&self, piece: usize, address: &str, content: &str) -> String {
-        join(&self.pieces[piece..], address, content)
-    }
-
-    /// The text before a piece.
-    pub(super) fn text_to(&self, piece: usize, address: &str, content: &str) -> String {
-        join(&self.pieces[..piece], address, content)
-    }
-}
-
-fn join(pieces: &[Piece], address: &str, content: &str) -> String {
-    pieces
-        .iter()
-        .map(|piece| match piece {
-            Piece::Text(text) | Piece::Repeated { least: text, .. } => text.as_str(),
-            Piece::Address => address,
-            Piece::Content => content,
         })
-        .collect()
+    }
+
+    /// Whether a piece takes a word that is for the client to choose, as its key says: `user=\S+`. It may hold blanks then, though
+    /// the expression does not think of it.
+    pub(super) fn is_clients_word(&self, piece: usize) -> bool {
+        if !matches!(&self.pieces[piece], Piece::Loose(loose, _) if loose.is_word()) {
+            return false;
+        }
+        let mut before = String::new();
+        for piece in self.pieces[..piece].iter().rev() {
+            match piece {
+                Piece::Text(text) => before.insert_str(0, text),
+                // Any key, so the client's among them.
+                Piece::Loose(..) if before.trim_end_matches(['"', '\'', '<']) == "=" => return true,
+                Piece::Loose(..) | Piece::Address | Piece::Content => break,
+            }
+            if before.len() > 64 {
+                break;
+            }
+        }
+        let text = before.trim_end_matches(['"', '\'', '<', '(', '[']);
+        let stem = text.trim_end_matches(['=', ':', ' ']);
+        let sign = |char: char| !char.is_alphanumeric() && !"_-".contains(char);
+        let key = stem.rsplit(sign).next().unwrap_or_default().to_lowercase();
+        BEFORE_NAME.contains(&key.as_str()) && stem != text
+            || BEFORE_MAIL.contains(&key.as_str()) && text.ends_with('=')
+    }
+
+    /// The text of some pieces.
+    pub(super) fn text(&self, part: impl SliceIndex<[Piece], Output = [Piece]>, fill: Fill<'_>) -> String {
+        join(&self.pieces[part], fill)
+    }
 }
 
-struct Maker<'a> {
-    /// The name of the group that holds the address.
-    address: &'a str,
+fn join(pieces: &[Piece], fill: Fill<'_>) -> String {
+    let texts = pieces.iter().map(|piece| match piece {
+        Piece::Text(text) => text.as_str(),
+        Piece::Loose(loose, _) => &loose.least,
+        Piece::Address => fill.address,
+        Piece::Content => fill.content,
+    });
+    texts.collect()
+}
+
+/// Ways through an expression to what it holds, of which each takes something that no other does.
+pub(super) fn routes(tree: &Tree, tag: Tag) -> impl Iterator<Item = Route> {
+    let branches: &[usize] = if tree.is_anchored { &[] } else { &tree.branches };
+    let through = tree.loose.iter().chain(branches).map(|mark| Some(*mark));
+    let choices: &[bool] = if tree.branches.is_empty() {
+        &[false]
+    } else {
+        &[false, true]
+    };
+    std::iter::once(None).chain(through).flat_map(move |through| {
+        choices.iter().map(move |takes_optional| Route {
+            tag: Some(tag),
+            through,
+            takes_optional: *takes_optional,
+        })
+    })
+}
+
+struct Maker {
+    route: Route,
     pieces: Vec<Piece>,
+    /// The texts of the groups to which something refers back.
+    groups: Vec<(u32, String)>,
+    len: usize,
+    steps: usize,
 }
 
-impl Maker<'_> {
-    fn add(&mut self, hir: &Hir) -> Option<()> {
-        if self.pieces.len() > MAX_PIECES {
+impl Maker {
+    fn add(&mut self, node: &Node) -> Option<()> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || self.len > MAX_LEN {
             return None;
         }
-        match hir.kind() {
-            HirKind::Empty | HirKind::Look(_) => {}
-            HirKind::Literal(literal) => self.text(std::str::from_utf8(&literal.0).ok()?),
-            HirKind::Class(class) => self.text(&member(class)?.to_string()),
-            HirKind::Capture(capture) => match capture.name.as_deref() {
-                Some(name) if name == self.address => self.pieces.push(Piece::Address),
-                Some("content") => self.pieces.push(Piece::Content),
-                _ => self.add(&capture.sub)?,
-            },
-            HirKind::Concat(parts) => {
-                for part in parts {
+        match &node.kind {
+            NodeKind::Text(text) => self.text(text),
+            NodeKind::Loose(loose, mark) => {
+                self.len += loose.least.len();
+                self.pieces.push(Piece::Loose(Arc::clone(loose), *mark));
+            }
+            NodeKind::Tag(Tag::Content) => self.pieces.push(Piece::Content),
+            // A text has one address; another kind of it is no part of this way.
+            NodeKind::Tag(tag) if Some(*tag) == self.route.tag => self.pieces.push(Piece::Address),
+            NodeKind::Tag(_) => self.text("x"),
+            NodeKind::Sequence(parts) => parts.iter().try_for_each(|part| self.add(part))?,
+            NodeKind::Branches(branches) => {
+                let wanted = branches.iter().find(|branch| self.is_through(branch));
+                let wanted = wanted.or_else(|| branches.iter().find(|branch| self.is_wanted(branch)));
+                self.add(wanted.or(branches.first())?)?;
+            }
+            NodeKind::Optional(part) => {
+                if self.is_through(part) || self.is_wanted(part) || self.route.takes_optional {
                     self.add(part)?;
                 }
             }
-            HirKind::Alternation(branches) => {
-                let wanted = branches.iter().find(|branch| self.matters(branch));
-                self.add(wanted.or(branches.first())?)?;
+            NodeKind::Times(part, times) => (0..*times).try_for_each(|_| self.add(part))?,
+            NodeKind::Group(number, part) => {
+                let first = self.pieces.len();
+                self.add(part)?;
+                let text = join(&self.pieces[first..], Fill::default());
+                self.groups.push((*number, text));
             }
-            // A text that takes so many of anything is no line of a log.
-            HirKind::Repetition(repetition) if repetition.min > MAX_TIMES => return None,
-            HirKind::Repetition(repetition) => {
-                let times = if self.matters(&repetition.sub) {
-                    repetition.min.max(1)
-                } else {
-                    repetition.min
-                };
-                let endless = repetition.max.is_none_or(|max| max >= LONG);
-                if endless && !self.matters(&repetition.sub) {
-                    let least = Self {
-                        address: "",
-                        pieces: Vec::new(),
-                    };
-                    let least = least.text_of(&repetition.sub)?;
-                    if least.len() * repetition.min as usize > MAX_LEN {
-                        return None;
-                    }
-                    let least = least.repeat(repetition.min as usize);
-                    let accepts = regex::Regex::new(&format!(r"\A(?:{hir})\z")).ok();
-                    self.pieces.push(Piece::Repeated { least, accepts });
-                } else {
-                    for _ in 0..times {
-                        self.add(&repetition.sub)?;
-                    }
-                }
+            NodeKind::Back(number) => {
+                let known = self.groups.iter().rev().find(|(known, _)| known == number);
+                let text = known.map(|(_, text)| text.clone()).unwrap_or_default();
+                self.text(&text);
             }
         }
         Some(())
     }
 
-    fn text_of(mut self, hir: &Hir) -> Option<String> {
-        self.add(hir)?;
-        Some(join(&self.pieces, "", ""))
-    }
-
     fn text(&mut self, text: &str) {
+        self.len += text.len();
         self.pieces.push(Piece::Text(text.to_owned()));
     }
 
-    /// Whether the address or the content is in there.
-    fn matters(&self, hir: &Hir) -> bool {
-        match hir.kind() {
-            HirKind::Capture(capture) => {
-                let name = capture.name.as_deref();
-                name.is_some_and(|name| name == self.address || name == "content") || self.matters(&capture.sub)
-            }
-            HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(|part| self.matters(part)),
-            HirKind::Repetition(repetition) => self.matters(&repetition.sub),
-            HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) | HirKind::Class(_) => false,
-        }
+    fn is_through(&self, node: &Node) -> bool {
+        self.route.through.is_some_and(|mark| node.is_marked(mark))
     }
-}
 
-/// A member of a class, a plain one if there is any.
-fn member(class: &Class) -> Option<char> {
-    let Class::Unicode(class) = class else {
-        return None;
-    };
-    let has = |char: char| class.iter().any(|range| range.start() <= char && char <= range.end());
-    // A dot that takes anything was mostly meant to be one.
-    let anything = ['x', ' ', '['].into_iter().all(has) && has('.');
-    let plain = ['x', 'X', '1', ' ', '.', '-'].into_iter().find(|char| has(*char));
-    let plain = if anything { Some('.') } else { plain };
-    plain.or_else(|| class.iter().map(|range| range.start()).next())
-}
-
-/// An expression without what the parser of `regex` does not know. The text that is made from it is tried on the real one.
-fn without_look_around(expression: &str) -> String {
-    let mut out = String::with_capacity(expression.len());
-    let mut rest = expression;
-    let mut in_class = false;
-    while let Some(char) = rest.chars().next() {
-        let around = ["(?=", "(?!", "(?<=", "(?<!"]
-            .into_iter()
-            .any(|sign| rest.starts_with(sign));
-        if !in_class && around {
-            rest = &rest[group_len(rest)..];
-            continue;
-        }
-        if !in_class && rest.starts_with("(?>") {
-            out.push_str("(?:");
-            rest = &rest[3..];
-            continue;
-        }
-        let len = if char == '\\' {
-            rest.chars().take(2).map(char::len_utf8).sum()
-        } else {
-            char.len_utf8()
-        };
-        match char {
-            '[' => in_class = true,
-            ']' => in_class = false,
-            _ => {}
-        }
-        out.push_str(&rest[..len]);
-        rest = &rest[len..];
+    fn is_wanted(&self, node: &Node) -> bool {
+        self.route.tag.is_some_and(|tag| node.has(tag)) || node.has(Tag::Content)
     }
-    out
-}
-
-/// How long the group at the beginning is, with its parentheses.
-fn group_len(text: &str) -> usize {
-    let (mut depth, mut escaped, mut in_class) = (0_usize, false, false);
-    for (at, char) in text.char_indices() {
-        match char {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class => depth += 1,
-            ')' if !in_class => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    text.len()
 }

@@ -16,6 +16,10 @@ const MAX_ROUTES: usize = 256;
 const MAX_INNER: usize = 16;
 /// Optional things around what a prefregex leaves that are tried.
 const MAX_AROUND: usize = 32;
+/// What a piece of a text takes, in the measure of [`Proof`].
+const PIECE_WORK: u64 = 200;
+/// What it takes to learn what a repetition of more than single signs accepts.
+const COSTLY_WORK: u64 = 2_000_000;
 /// Signs of an expression that are shown.
 const SHOWN: usize = 120;
 
@@ -225,8 +229,8 @@ impl<'a> Examination<'a> {
                     };
                     let [client, victim] = case.fills();
                     let honest = sample.text(.., client);
-                    self.proof.spend(honest.len() as u64);
-                    is_matched = is_matched || self.line(subject, &honest, case.host.client).is_some();
+                    self.proof.spend(work(&sample, route));
+                    is_matched = is_matched || self.shown(subject, &honest, case.host.client).is_some();
                     for led in along(form, &sample, route, client, victim) {
                         if let Some(line) = self.line(subject, &led.line, case.host.victim) {
                             let way = match led.way {
@@ -253,13 +257,18 @@ impl<'a> Examination<'a> {
 
     /// The line that shows this text to an expression, if the filter then blames somebody for it.
     fn line(&mut self, subject: Subject<'_>, text: &str, whom: &str) -> Option<String> {
-        let line = match subject.failregex {
-            Some(_) if !self.proof.finds(&subject.regex.pattern, text, whom) => return None,
-            Some(_) => self.in_prefix(text)?,
-            None if !self.proof.matches(&subject.regex.pattern, text) => return None,
-            None => text.to_owned(),
-        };
+        let line = self.shown(subject, text, whom)?;
         self.proof.blames(subject.failregex, &line, whom).then_some(line)
+    }
+
+    /// The line that shows this text to an expression, if that finds somebody in it.
+    fn shown(&mut self, subject: Subject<'_>, text: &str, whom: &str) -> Option<String> {
+        let pattern = &subject.regex.pattern;
+        match subject.failregex {
+            Some(_) if self.proof.finds(pattern, text, whom) => self.in_prefix(text),
+            None if self.proof.matches(pattern, text) => Some(text.to_owned()),
+            Some(_) | None => None,
+        }
     }
 
     /// A line of which the prefregex leaves this text, and no less of it.
@@ -310,6 +319,13 @@ fn forms(regex: &Regex) -> Result<Vec<Tree>, &'static str> {
         }
     }
     if forms.is_empty() { Err(why) } else { Ok(forms) }
+}
+
+/// Work that one way takes before any line is searched.
+fn work(sample: &Sample, route: Route) -> u64 {
+    let is_costly = |at: usize| matches!(&sample.pieces[at], Piece::Loose(loose, _) if loose.is_costly());
+    let costly = marked(sample, route).filter(|at| is_costly(*at)).count();
+    sample.pieces.len() as u64 * PIECE_WORK + costly as u64 * COSTLY_WORK
 }
 
 /// The lines that are worth a try along one way: those that no other way has.

@@ -3,6 +3,9 @@
 
 use super::sample::{Fill, Piece, Sample};
 
+/// What takes more than this is taken for endless.
+const MAX_FILLING: u32 = 1000;
+
 /// A line that may lead an expression astray.
 #[derive(Debug)]
 pub(super) struct Led {
@@ -90,7 +93,10 @@ pub(super) fn around(sample: &Sample, at: usize, client: Fill<'_>, victim: Fill<
     let words = format!("{least}{other} ");
     if loose.accepts(&words) {
         // What takes only so much is kept by more from finding the client behind it.
-        let more = loose.most.map(|most| "x".repeat(most as usize));
+        let more = loose
+            .most
+            .filter(|most| *most <= MAX_FILLING)
+            .map(|most| "x".repeat(most as usize));
         led.extend([String::new()].into_iter().chain(more).map(|more| Led {
             line: format!("{before}{words}{more}{own}{rest}"),
             way: Way::Before,

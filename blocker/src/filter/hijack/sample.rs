@@ -1,7 +1,7 @@
 //! Texts that an expression matches, in pieces.
 
+use std::rc::Rc;
 use std::slice::SliceIndex;
-use std::sync::Arc;
 
 use super::tree::{Loose, Node, NodeKind, Tag, Tree};
 
@@ -10,7 +10,7 @@ const MAX_LEN: usize = 16 * 1024;
 /// Steps that the making of a text may take.
 const MAX_STEPS: usize = 50_000;
 /// Which words stand before what a client is called, or calls himself.
-const BEFORE_NAME: [&str; 11] = [
+const BEFORE_NAME: [&str; 10] = [
     "user",
     "username",
     "login",
@@ -21,7 +21,6 @@ const BEFORE_NAME: [&str; 11] = [
     "helo",
     "ehlo",
     "mailbox",
-    "name",
 ];
 /// Which keys stand before an address of mail. Elsewhere the same words stand before hosts.
 const BEFORE_MAIL: [&str; 6] = ["from", "to", "sender", "recipient", "rcpt", "message-id"];
@@ -57,7 +56,7 @@ pub(super) struct Sample {
 pub(super) enum Piece {
     Text(String),
     /// The least of what may be repeated, with its mark.
-    Loose(Arc<Loose>, usize),
+    Loose(Rc<Loose>, usize),
     /// The address of whoever is to blame.
     Address,
     /// What a prefregex leaves for the failregexes.
@@ -206,7 +205,7 @@ impl Maker {
             NodeKind::Text(text) => self.text(text),
             NodeKind::Loose(loose, mark) => {
                 self.len += loose.least.len();
-                self.pieces.push(Piece::Loose(Arc::clone(loose), *mark));
+                self.pieces.push(Piece::Loose(Rc::clone(loose), *mark));
             }
             NodeKind::Tag(Tag::Content) => self.pieces.push(Piece::Content),
             // A text has one address; another kind of it is no part of this way.

@@ -1,6 +1,8 @@
 //! What an expression takes, as a tree from which texts are made.
 
-use std::sync::Arc;
+use std::cell::OnceCell;
+use std::fmt::{self, Write};
+use std::rc::Rc;
 
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look, Repetition};
 
@@ -13,8 +15,10 @@ const SHORT: u32 = 8;
 const MAX_TIMES: u32 = 1000;
 /// Longest text of a repetition that is made.
 const MAX_LEAST: usize = 16 * 1024;
-/// Bytes that the compiled form of what is repeated may take.
-const SIZE_LIMIT: usize = 1024 * 1024;
+/// Bytes of what is repeated, written out, beyond which it is not asked what it accepts.
+const MAX_WRITTEN: usize = 128 * 1024;
+/// Bytes that its compiled form may take.
+const SIZE_LIMIT: usize = 256 * 1024;
 
 /// What a place in a text stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +81,7 @@ pub(super) struct Node {
 pub(super) enum NodeKind {
     Text(String),
     /// What may be repeated, with its mark.
-    Loose(Arc<Loose>, usize),
+    Loose(Rc<Loose>, usize),
     Tag(Tag),
     Sequence(Vec<Node>),
     Branches(Vec<Node>),
@@ -114,7 +118,8 @@ pub(super) struct Loose {
 #[derive(Debug)]
 enum Takes {
     Signs(ClassUnicode),
-    Text(Hir),
+    /// Something longer, and the expression that takes any number of it, once it was needed.
+    Text(Hir, OnceCell<Option<regex::Regex>>),
 }
 
 impl Loose {
@@ -122,12 +127,16 @@ impl Loose {
     pub(super) fn accepts(&self, text: &str) -> bool {
         match &self.takes {
             Takes::Signs(class) => text.chars().all(|char| has(class, char)),
-            Takes::Text(hir) => {
-                let expression = format!(r"\A(?:{hir})*\z");
-                let regex = regex::RegexBuilder::new(&expression).size_limit(SIZE_LIMIT).build();
-                regex.is_ok_and(|regex| regex.is_match(text))
+            Takes::Text(hir, compiled) => {
+                let regex = compiled.get_or_init(|| any_number(hir));
+                regex.as_ref().is_some_and(|regex| regex.is_match(text))
             }
         }
+    }
+
+    /// Whether it takes some time to say what it accepts.
+    pub(super) const fn is_costly(&self) -> bool {
+        matches!(self.takes, Takes::Text(..))
     }
 
     /// Whether it takes anything that has no blanks, and none with blanks.
@@ -136,8 +145,27 @@ impl Loose {
             Takes::Signs(class) => {
                 !has(class, ' ') && ('!'..='~').filter(|char| *char != ',').all(|char| has(class, char))
             }
-            Takes::Text(_) => false,
+            Takes::Text(..) => false,
         }
+    }
+}
+
+fn any_number(hir: &Hir) -> Option<regex::Regex> {
+    let mut written = Bounded(String::new());
+    write!(written, r"\A(?:{hir})*\z").ok()?;
+    regex::RegexBuilder::new(&written.0).size_limit(SIZE_LIMIT).build().ok()
+}
+
+/// A text that does not grow without an end: a class of Unicode's letters takes some kilobytes each time.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > MAX_WRITTEN {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
@@ -255,7 +283,7 @@ impl Reader<'_> {
         let long = most.is_none_or(|most| most >= SHORT && most > least);
         if long && !holds_tag(&repetition.sub) {
             let mark = self.mark();
-            let loose = Arc::new(self.loose(repetition)?);
+            let loose = Rc::new(self.loose(repetition)?);
             self.loose.push(mark);
             return Some(NodeKind::Loose(loose, mark));
         }
@@ -305,9 +333,9 @@ fn takes(hir: &Hir) -> Takes {
         HirKind::Capture(capture) => takes(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min <= 1 => match takes(&repetition.sub) {
             Takes::Signs(class) => Takes::Signs(class),
-            Takes::Text(_) => Takes::Text(hir.clone()),
+            Takes::Text(..) => Takes::Text(hir.clone(), OnceCell::new()),
         },
-        _ => Takes::Text(hir.clone()),
+        _ => Takes::Text(hir.clone(), OnceCell::new()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::filter::{Filter, Regex};
 use crate::problem::{Problem, printable};
 
 /// Ways through an expression that are tried, for each kind of address.
-const MAX_ROUTES: usize = 256;
+const MAX_ROUTES: usize = 512;
 /// Failregexes of which one is to show what a prefregex leaves.
 const MAX_INNER: usize = 16;
 /// Optional things around what a prefregex leaves that are tried.

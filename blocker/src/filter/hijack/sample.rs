@@ -168,17 +168,17 @@ fn join(pieces: &[Piece], fill: Fill<'_>) -> String {
     texts.collect()
 }
 
-/// Ways through an expression to what it holds, of which each takes something that no other does.
+/// Ways through an expression to what it holds, of which each takes something that no other does; the shorter ones first.
 pub(super) fn routes(tree: &Tree, tag: Tag) -> impl Iterator<Item = Route> {
     let branches: &[usize] = if tree.is_anchored { &[] } else { &tree.branches };
-    let through = tree.loose.iter().chain(branches).map(|mark| Some(*mark));
     let choices: &[bool] = if tree.branches.is_empty() {
         &[false]
     } else {
         &[false, true]
     };
-    std::iter::once(None).chain(through).flat_map(move |through| {
-        choices.iter().map(move |takes_optional| Route {
+    choices.iter().flat_map(move |takes_optional| {
+        let through = tree.loose.iter().chain(branches).map(|mark| Some(*mark));
+        std::iter::once(None).chain(through).map(move |through| Route {
             tag: Some(tag),
             through,
             takes_optional: *takes_optional,

@@ -5,9 +5,9 @@
 //! expression lines are made that an honest server might write, with such words in them, and given to the filter itself: where it
 //! blames the address in the words, it is warned of, with that line as the proof.
 //!
-//! An expression is read into a tree ([`tree`]), if need be after what only a search understands is written in plain words ([`plain`]).
-//! Along each way through the tree that has a repetition of its own a text is made ([`sample`]), and from it the lines ([`lead`]),
-//! which are then really matched ([`proof`]). An expression for which no line at all can be made that it matches is named as not
+//! An expression is read into a tree (`tree`), if need be after what only a search understands is written in plain words (`plain`).
+//! Along each way through the tree that has a repetition of its own a text is made (`sample`), and from it the lines (`lead`),
+//! which are then really matched (`proof`). An expression for which no line at all can be made that it matches is named as not
 //! examined.
 //!
 //! A filter that is not warned of is not proved safe. Above all nobody but the program that writes the log knows whether what stands in

@@ -38,7 +38,11 @@ fn tell(settings: &Settings, interfaces: &[String], out: &mut impl Write) -> io:
         FirewallChoice::Xdp => "xdp",
         FirewallChoice::Nftables => "nftables",
     };
-    writeln!(out, "firewall: {firewall}; interfaces: {}", printable(&interfaces.join(" ")))?;
+    writeln!(
+        out,
+        "firewall: {firewall}; interfaces: {}",
+        printable(&interfaces.join(" "))
+    )?;
     for warning in &settings.warnings.0 {
         let (place, what) = (warning.place.to_string(), &warning.what);
         writeln!(out, "\nwarning: {}: {}", printable(&place), printable(what))?;

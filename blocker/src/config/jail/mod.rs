@@ -153,7 +153,7 @@ impl Reader<'_> {
         self.problems.add(&value.place(), what, hint);
     }
 
-    /// What a message about a value begins with. One that other jails share, as [DEFAULT]'s, is wrong for all of them, and is told of once.
+    /// What a message about a value begins with. One that other jails share, as `[DEFAULT]`'s, is wrong for all of them, and is told of once.
     fn subject(&self, key: &str, value: &Value) -> String {
         if self.section.holds(&value.place()) {
             format!("jail [{}]: {key}", self.section.name())

@@ -147,7 +147,7 @@ pub fn printable(text: &str) -> String {
 
 /// Whether a character makes text run the other way, or begins a line, though it is no control character.
 const fn turns_or_breaks(char: char) -> bool {
-    matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(char, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

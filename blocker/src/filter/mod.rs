@@ -130,6 +130,17 @@ impl Filter {
         .filter()
     }
 
+    /// Whether another filter has the same expressions, from the same places.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let all = |filter: &Self| -> Vec<(String, Place)> {
+            let regexes = filter.prefregex().into_iter().chain(&filter.failregex);
+            let regexes = regexes.chain(&filter.ignoreregex);
+            regexes.map(|regex| (regex.text.clone(), regex.place.clone())).collect()
+        };
+        self.file == other.file && all(self) == all(other)
+    }
+
     /// The file that it comes from.
     #[must_use]
     pub fn file(&self) -> &Path {

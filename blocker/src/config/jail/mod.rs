@@ -8,6 +8,7 @@ mod section;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ipnet::{IpNet, Ipv4Net};
 use jiff::SignedDuration;
@@ -30,6 +31,9 @@ const MAX_RETRY: u32 = 5;
 /// A jail remembers so many failures of each host at the most.
 const MAX_MAX_RETRY: u32 = 1000;
 
+/// How long the examination of filters may take before the rest of them is left out.
+const EXAMINATION: Duration = Duration::from_secs(2);
+
 /// What the jail files hold.
 #[derive(Debug, Default)]
 pub(super) struct Jails {
@@ -46,6 +50,7 @@ pub(super) struct Jails {
 /// Reads every enabled jail.
 pub(super) fn all(tree: &Tree) -> Jails {
     let mut jails = Jails::default();
+    let mut examined = Examined::default();
     keys::check_defaults(&tree.jails, &mut jails.problems);
     for layer in &tree.jails.sections {
         let mut problems = Problems::default();
@@ -55,6 +60,7 @@ pub(super) fn all(tree: &Tree) -> Jails {
             section: Section::new(&tree.jails, layer, folder),
             problems: &mut problems,
             warnings: &mut jails.warnings,
+            examined: &mut examined,
         };
         let jail = reader.jail();
         if !problems.0.is_empty() {
@@ -69,12 +75,20 @@ pub(super) fn all(tree: &Tree) -> Jails {
     jails
 }
 
+/// Filters whose expressions were examined.
+#[derive(Default)]
+struct Examined {
+    filters: Vec<Arc<Filter>>,
+    taken: Duration,
+}
+
 /// Reads one jail's section and takes note of its problems.
 struct Reader<'a> {
     tree: &'a Tree,
     section: Section<'a>,
     problems: &'a mut Problems,
     warnings: &'a mut Problems,
+    examined: &'a mut Examined,
 }
 
 impl Reader<'_> {
@@ -102,12 +116,7 @@ impl Reader<'_> {
         let scope = self.scope();
         let filter = self.problems.absorb(Filter::compile(&definition?))?;
         let filter = Arc::new(filter);
-        // Jails may share a filter.
-        for warning in hijack::warnings(&filter) {
-            if !self.warnings.0.contains(&warning) {
-                self.warnings.0.push(warning);
-            }
-        }
+        self.examine(&filter);
         Some(JailSettings {
             name: self.section.name().to_owned(),
             filter,
@@ -117,6 +126,30 @@ impl Reader<'_> {
             rules,
             scope: scope?,
         })
+    }
+
+    /// Warns of expressions that can be led astray. Jails may share a filter, which is then looked at once; and what takes long must not
+    /// keep an agent from starting.
+    fn examine(&mut self, filter: &Arc<Filter>) {
+        let Some(regex) = filter.failregex().first() else {
+            return;
+        };
+        if self.examined.filters.iter().any(|known| known.is_same(filter)) {
+            return;
+        }
+        if self.examined.taken > EXAMINATION {
+            let what = format!(
+                "not examined: the expressions of `{}`: others took too long",
+                filter.name()
+            );
+            let hint = "`blocker test LOG FILTER` warns of those that a client's words can lead astray";
+            self.warnings.add(&regex.place, what, hint);
+            return;
+        }
+        let begin = Instant::now();
+        self.warnings.0.extend(hijack::warnings(filter));
+        self.examined.taken += begin.elapsed();
+        self.examined.filters.push(Arc::clone(filter));
     }
 
     /// The name stands in metrics, log lines and names of nftables sets.

@@ -81,3 +81,23 @@ fn what_several_jails_share_is_told_once() {
         assert_eq!(count(own), 1, "{own} is each jail's own: {all}");
     }
 }
+
+#[test]
+fn the_examination_of_expressions_keeps_no_agent_from_starting() {
+    let slow = format!("[Definition]\nfailregex = ^{}<HOST> x\n", "a.*".repeat(400));
+    let files: Vec<(String, String)> = (0..9)
+        .map(|n| (format!("filter.d/slow{n}.conf"), format!("# {n}\n{slow}")))
+        .collect();
+    let jails: String = (0..9)
+        .map(|n| format!("[jail{n}]\nenabled = true\nfilter = slow{n}\nport = smtp\nlogpath = /var/log/mail.log\n"))
+        .collect();
+    let mut all = vec![("jail.conf", jails.as_str())];
+    all.extend(files.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    let settings = load_files(&all).unwrap();
+    let left_out = settings
+        .warnings
+        .0
+        .iter()
+        .filter(|warning| warning.what.contains("others took too long"));
+    assert!(left_out.count() > 0, "{:?}", settings.warnings);
+}

@@ -5,6 +5,8 @@ use super::sample::{Fill, Piece, Sample};
 
 /// What takes more than this is taken for endless.
 const MAX_FILLING: u32 = 1000;
+/// What a client says, where anything will do.
+const WORD: &str = "x1";
 
 /// A line that may lead an expression astray.
 #[derive(Debug)]
@@ -82,30 +84,34 @@ pub(super) fn around(sample: &Sample, at: usize, client: Fill<'_>, victim: Fill<
         return Vec::new();
     }
     let least = &loose.least;
+    // An ignoreregex may be meant for lines in which nothing stands here, or the expression itself have no use for them.
+    let word = Some(format!("{least}{WORD}")).filter(|word| loose.accepts(word));
     let mut led = Vec::new();
-    // Where the failregexes hold the address, what leads them astray is theirs to be warned of.
-    if sample.has_address() || loose.accepts(&format!("{least}{own} ")) {
-        led.push(Led {
-            line: format!("{before}{least}{own} {other}{rest}"),
-            way: Way::Past,
-        });
-    }
-    let words = format!("{least}{other} ");
-    if loose.accepts(&words) {
-        // What takes only so much is kept by more from finding the client behind it.
-        let more = loose
-            .most
-            .filter(|most| *most <= MAX_FILLING)
-            .map(|most| "x".repeat(most as usize));
-        led.extend([String::new()].into_iter().chain(more).map(|more| Led {
-            line: format!("{before}{words}{more}{own}{rest}"),
-            way: Way::Before,
-        }));
-    } else if loose.has_words || sample.is_clients_word(at) {
-        led.push(Led {
-            line: format!("{before}{words}{own}{rest}"),
-            way: Way::Word,
-        });
+    for least in [least.clone()].into_iter().chain(word) {
+        // Where the failregexes hold the address, what leads them astray is theirs to be warned of.
+        if sample.has_address() || loose.accepts(&format!("{least}{own} ")) {
+            led.push(Led {
+                line: format!("{before}{least}{own} {other}{rest}"),
+                way: Way::Past,
+            });
+        }
+        let words = format!("{least}{other} ");
+        if loose.accepts(&words) {
+            // What takes only so much is kept by more from finding the client behind it.
+            let more = loose
+                .most
+                .filter(|most| *most <= MAX_FILLING)
+                .map(|most| "x".repeat(most as usize));
+            led.extend([String::new()].into_iter().chain(more).map(|more| Led {
+                line: format!("{before}{words}{more}{own}{rest}"),
+                way: Way::Before,
+            }));
+        } else if loose.has_words || sample.is_clients_word(at) {
+            led.push(Led {
+                line: format!("{before}{words}{own}{rest}"),
+                way: Way::Word,
+            });
+        }
     }
     led
 }

@@ -247,3 +247,16 @@ fn our_own_filters_hold_in_every_mode() {
         }
     }
 }
+
+#[test]
+fn an_ignoreregex_for_lines_with_nothing_in_it_saves_no_expression_that_reaches_past_the_address() {
+    let mut definition = Definition::of_regex(r"^ \S+ dovecot: imap-login: Aborted: user=<.*>, rip=<HOST>, lip=");
+    let place = Place::file(Path::new("x"));
+    definition.replace("ignoreregex", Value::given(&place, "user=<>"));
+    let filter = Arc::new(Filter::compile(&definition).unwrap());
+    assert_eq!(warnings(&filter).len(), 1);
+    assert_eq!(
+        warned(None, r"^ \S+ dovecot: user=<(?!>).*>, rip=<HOST>, lip=").len(),
+        1
+    );
+}

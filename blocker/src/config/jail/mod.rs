@@ -22,7 +22,7 @@ use crate::filter::parameters::Named;
 use crate::filter::value::Value;
 use crate::filter::{Filter, date, hijack};
 use crate::jail::{BanTime, Rules};
-use crate::problem::Problems;
+use crate::problem::{Place, Problems};
 
 /// fail2ban's defaults.
 const BAN_TIME: BanTime = BanTime::For(SignedDuration::from_mins(10));
@@ -183,12 +183,21 @@ impl Reader<'_> {
 
     fn wrong(&mut self, key: &str, value: &Value, what: impl AsRef<str>, hint: &str) {
         let what = format!("{}: {}", self.subject(key, value), what.as_ref());
-        self.problems.add(&value.place(), what, hint);
+        let place = self.own_place(key, value).unwrap_or_else(|| value.place());
+        self.problems.add(&place, what, hint);
+    }
+
+    /// Where the section itself says it, even if in words that it shares with others.
+    fn own_place(&self, key: &str, value: &Value) -> Option<Place> {
+        let lines = value.lines.iter().map(|line| &line.place);
+        let own = lines.filter(|place| self.section.holds(place)).cloned().next();
+        let keys = || self.section.own_keys().find(|(own, _)| *own == key);
+        own.or_else(|| keys().map(|(_, value)| value.place()))
     }
 
     /// What a message about a value begins with. One that other jails share, as `[DEFAULT]`'s, is wrong for all of them, and is told of once.
     fn subject(&self, key: &str, value: &Value) -> String {
-        if self.section.holds(&value.place()) {
+        if self.own_place(key, value).is_some() {
             format!("jail [{}]: {key}", self.section.name())
         } else {
             key.to_owned()

@@ -216,7 +216,7 @@ impl<'a> Examination<'a> {
     }
 
     fn examine(&mut self, subject: Subject<'_>, forms: &[Tree], cases: &[Case]) {
-        let (mut is_matched, mut left_out) = (false, false);
+        let (mut is_matched, mut is_mistaken, mut left_out) = (false, false, false);
         for form in forms {
             for case in cases.iter().filter(|case| form.root.has(case.tag)) {
                 for (n, route) in routes(form, case.tag).enumerate() {
@@ -231,6 +231,7 @@ impl<'a> Examination<'a> {
                     let honest = sample.text(.., client);
                     self.proof.spend(work(&sample, route));
                     is_matched = is_matched || self.shown(subject, &honest, case.host.client).is_some();
+                    is_mistaken |= !is_matched && self.proof.matches(&subject.regex.pattern, &honest);
                     for led in along(form, &sample, route, client, victim) {
                         if let Some(line) = self.line(subject, &led.line, case.host.victim) {
                             let way = match led.way {
@@ -246,6 +247,17 @@ impl<'a> Examination<'a> {
         }
         if self.proof.is_exhausted() {
             self.found.push(subject.not_examined(TOO_LONG));
+        } else if !is_matched && is_mistaken {
+            self.found.push(Problem {
+                place: subject.regex.place.clone(),
+                what: format!(
+                    "{} `{}` takes something else than the client's address for it, such as a part of it",
+                    subject.key,
+                    shortened(&subject.regex.text)
+                ),
+                hint: "write what stands before the address, in the place of `.*`: it takes as much as it can"
+                    .to_owned(),
+            });
         } else if !is_matched {
             self.found
                 .push(subject.not_examined("no line could be made that it matches"));

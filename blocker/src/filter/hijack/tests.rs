@@ -260,3 +260,12 @@ fn an_ignoreregex_for_lines_with_nothing_in_it_saves_no_expression_that_reaches_
         1
     );
 }
+
+#[test]
+fn an_expression_that_takes_a_part_of_the_address_is_told_as_such() {
+    for failregex in ["^.*<ADDR>", "^ .*<HOST>.*$"] {
+        let warned = warned(None, failregex);
+        assert_eq!(warned.len(), 1, "{failregex}");
+        assert!(warned[0].contains("such as a part of it"), "{warned:?}");
+    }
+}

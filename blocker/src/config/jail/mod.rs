@@ -189,8 +189,8 @@ impl Reader<'_> {
 
     /// Where the section itself says it, even if in words that it shares with others.
     fn own_place(&self, key: &str, value: &Value) -> Option<Place> {
-        let lines = value.lines.iter().map(|line| &line.place);
-        let own = lines.filter(|place| self.section.holds(place)).cloned().next();
+        let mut lines = value.lines.iter().map(|line| &line.place);
+        let own = lines.find(|place| self.section.holds(place)).cloned();
         let keys = || self.section.own_keys().find(|(own, _)| *own == key);
         own.or_else(|| keys().map(|(_, value)| value.place()))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::case::{Case, HOSTS, Host};
 use super::lead::{Led, Way, anywhere, around, first_line};
 use super::plain::{LookAround, plain};
 use super::proof::Proof;
@@ -22,48 +23,6 @@ const PIECE_WORK: u64 = 200;
 const COSTLY_WORK: u64 = 2_000_000;
 /// Signs of an expression that are shown.
 const SHOWN: usize = 120;
-
-/// The client, and whom he would like to be banned, as a filter may want to be told: addresses for documentation (RFC 5737, RFC 3849)
-/// and names (RFC 2606).
-const HOSTS: [Host; 6] = [
-    Host::new(Tag::Ip4, "192.0.2.4", "198.51.100.9"),
-    Host::new(Tag::Ip6, "2001:db8::4", "2001:db8:ffff::9"),
-    Host::new(Tag::Dns, "client.example", "victim.example"),
-    Host::new(Tag::Id, "192.0.2.4", "198.51.100.9"),
-    Host::new(Tag::Id, "2001:db8::4", "2001:db8:ffff::9"),
-    Host::new(Tag::Id, "client.example", "victim.example"),
-];
-
-/// What an address of one kind is put in the place of.
-#[derive(Clone, Copy, Debug)]
-struct Host {
-    tag: Tag,
-    client: &'static str,
-    victim: &'static str,
-}
-
-impl Host {
-    const fn new(tag: Tag, client: &'static str, victim: &'static str) -> Self {
-        Self { tag, client, victim }
-    }
-}
-
-/// What an expression's samples are filled with.
-#[derive(Debug)]
-struct Case {
-    /// Where the samples have their gap.
-    tag: Tag,
-    host: Host,
-    /// What a prefregex leaves, of the client and of the victim.
-    contents: [String; 2],
-}
-
-impl Case {
-    fn fills(&self) -> [Fill<'_>; 2] {
-        let [client, victim] = &self.contents;
-        [(self.host.client, client), (self.host.victim, victim)].map(|(address, content)| Fill { address, content })
-    }
-}
 
 /// An expression under examination.
 #[derive(Clone, Copy)]

@@ -14,6 +14,7 @@
 //! a place can hold blanks, brackets or quotes: a class that takes no blank (`\S+`) or no bracket is trusted to mean it, unless it
 //! stands behind a key whose value is for the client to choose, as in `user=\S+`.
 
+mod case;
 mod examination;
 mod lead;
 mod plain;

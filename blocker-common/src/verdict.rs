@@ -1,59 +1,189 @@
 //! The verdict on a packet, as a pure function of the packet and the tables.
 //!
-//! The port is looked up first: a packet to a port in no scope costs one array look-up and nothing else. The clock is read only
-//! once a ban was hit, so honest traffic does not pay for it.
+//! The port is looked up first: a packet to a port in no scope costs one array look-up and nothing else. Clock and allowlist are
+//! asked only once a ban was hit, so honest traffic does not pay for them. Networks are looked at only where there are any, from the
+//! narrowest to the widest: the first ban in force counts.
 
-use crate::map::{Ban, Scopes};
-use crate::packet::{Address, Bytes, Family, Parsed, Unparsed, parse};
+use crate::map::{Ban, Ends, MAX_NESTED, Outcome, Scopes, Settings};
+use crate::packet::{Address, Bytes, Family, Parsed, Protocol, Unparsed, parse};
+
+/// A ban as a table holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held<Place> {
+    /// The ban, in force or not, as it was when it was looked up.
+    pub ban: Ban,
+    /// Where it lies, so that the packet can be counted there.
+    pub place: Place,
+}
 
 /// The tables and the clock that a verdict consults.
 pub trait Tables {
-    /// Scopes that the TCP port belongs to.
-    fn tcp_scopes(&self, port: u16) -> Scopes;
-    /// The ban held for an address, expired or not.
-    fn ban(&self, source: &Address) -> Option<Ban>;
+    /// Where a ban lies.
+    type Place: Copy;
+
+    /// What holds for all packets.
+    fn settings(&self) -> Settings;
+    /// Scopes that the port belongs to.
+    fn port_scopes(&self, protocol: Protocol, port: u16) -> Scopes;
+    /// What is held for an IPv4 address.
+    fn ipv4_host(&self, source: &Address) -> Option<Held<Self::Place>>;
+    /// What is held for an IPv6 address's network of 64 bits.
+    fn ipv6_subnet(&self, source: &Address) -> Option<Held<Self::Place>>;
+    /// What is held for an IPv6 address.
+    fn ipv6_host(&self, source: &Address) -> Option<Held<Self::Place>>;
+    /// What is held for the narrowest network around an address whose prefix has at most `prefix_len` bits.
+    fn network(&self, source: &Address, prefix_len: u8) -> Option<Held<Self::Place>>;
+    /// When the scopes of a ban end, by its [`Ban::ends`].
+    fn ends(&self, key: u32) -> Option<&Ends>;
+    /// Whether the allowlist covers an address.
+    fn is_allowed(&self, source: &Address) -> bool;
     /// Now, in nanoseconds of `CLOCK_MONOTONIC`.
     fn now(&self) -> u64;
 }
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verdict<Place> {
     /// It goes on to the kernel's own stack.
     Pass,
     /// It goes on because it could not be parsed: blocker fails open.
     PassUnparsed(Unparsed),
-    /// It ends here, on behalf of a jail.
-    Drop {
-        /// Index of the jail.
-        jail: u32,
-        /// The packet's IP version.
-        family: Family,
-    },
+    /// A ban covers it.
+    Banned(Banned<Place>),
+}
+
+/// A packet that a ban covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Banned<Place> {
+    /// Whether it is dropped.
+    pub outcome: Outcome,
+    /// Index of the jail that it counts for.
+    pub jail: u16,
+    /// The packet's IP version.
+    pub family: Family,
+    /// Where the ban lies that covers it.
+    pub place: Place,
+    /// When it came, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub time: u64,
 }
 
 /// Judges a frame.
 #[inline(always)]
-pub fn verdict(frame: &(impl Bytes + ?Sized), tables: &impl Tables) -> Verdict {
-    let tcp = match parse(frame) {
-        Parsed::Tcp(tcp) => tcp,
+pub fn verdict<T: Tables>(frame: &(impl Bytes + ?Sized), tables: &T) -> Verdict<T::Place> {
+    let packet = match parse(frame) {
+        Parsed::Packet(packet) => packet,
         Parsed::Foreign => return Verdict::Pass,
-        Parsed::Unparsed(layer) => return Verdict::PassUnparsed(layer),
+        Parsed::Unparsed(reason) => return Verdict::PassUnparsed(reason),
     };
-    let scopes = tables.tcp_scopes(tcp.destination_port);
+    let scopes = match packet.destination_port {
+        Some(port) => tables.port_scopes(packet.protocol, port),
+        None => tables.settings().scopes(packet.protocol),
+    };
     if scopes == 0 {
         return Verdict::Pass;
     }
-    let Some(ban) = tables.ban(&tcp.source) else {
+    let settings = tables.settings();
+    let source = &packet.source;
+    let found = match source.family() {
+        Family::Ipv4 => of_ipv4(source, scopes, &settings, tables),
+        Family::Ipv6 => of_ipv6(source, scopes, &settings, tables),
+    };
+    let Some(Covering { place, jail, time }) = found else {
         return Verdict::Pass;
     };
-    if ban.scopes & scopes == 0 || ban.until <= tables.now() {
-        return Verdict::Pass;
+    let outcome = if tables.is_allowed(source) {
+        Outcome::Allowed
+    } else if settings.dry_run != 0 {
+        Outcome::WouldDrop
+    } else {
+        Outcome::Dropped
+    };
+    Verdict::Banned(Banned {
+        outcome,
+        jail,
+        family: source.family(),
+        place,
+        time,
+    })
+}
+
+/// A ban in force on a packet.
+struct Covering<Place> {
+    place: Place,
+    jail: u16,
+    time: u64,
+}
+
+#[inline(always)]
+fn of_ipv4<T: Tables>(source: &Address, scopes: Scopes, settings: &Settings, tables: &T) -> Option<Covering<T::Place>> {
+    if let Some(held) = tables.ipv4_host(source)
+        && let Some(covering) = in_force(&held, scopes, tables)
+    {
+        return Some(covering);
     }
-    Verdict::Drop {
-        jail: ban.jail,
-        family: tcp.source.family(),
+    if settings.in_use & Settings::IPV4_NETWORKS == 0 {
+        return None;
     }
+    of_networks(source, 32, scopes, tables)
+}
+
+#[inline(always)]
+fn of_ipv6<T: Tables>(source: &Address, scopes: Scopes, settings: &Settings, tables: &T) -> Option<Covering<T::Place>> {
+    if let Some(held) = tables.ipv6_subnet(source)
+        && let Some(covering) = in_force(&held, scopes, tables)
+    {
+        return Some(covering);
+    }
+    if settings.in_use & Settings::IPV6_HOSTS != 0
+        && let Some(held) = tables.ipv6_host(source)
+        && let Some(covering) = in_force(&held, scopes, tables)
+    {
+        return Some(covering);
+    }
+    if settings.in_use & Settings::IPV6_NETWORKS == 0 {
+        return None;
+    }
+    of_networks(source, 128, scopes, tables)
+}
+
+/// A trie finds the narrowest network; where its ban is over or for other ports, the next wider one is asked for.
+#[inline(always)]
+fn of_networks<T: Tables>(
+    source: &Address,
+    mut prefix_len: u8,
+    scopes: Scopes,
+    tables: &T,
+) -> Option<Covering<T::Place>> {
+    for _ in 0..MAX_NESTED {
+        let held = tables.network(source, prefix_len)?;
+        if let Some(covering) = in_force(&held, scopes, tables) {
+            return Some(covering);
+        }
+        prefix_len = held.ban.prefix_len.checked_sub(1)?;
+    }
+    None
+}
+
+#[inline(always)]
+fn in_force<T: Tables>(held: &Held<T::Place>, scopes: Scopes, tables: &T) -> Option<Covering<T::Place>> {
+    let Held { ban, place } = held;
+    let scopes = scopes & ban.scopes;
+    if scopes == 0 {
+        return None;
+    }
+    let time = tables.now();
+    if ban.until <= time {
+        return None;
+    }
+    let jail = match ban.ends {
+        0 => ban.jail,
+        key => tables.ends(key)?.in_force(scopes, time)?,
+    };
+    Some(Covering {
+        place: *place,
+        jail,
+        time,
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! No decision is made here. Whoever wants to change what is dropped changes the verdict, where it can be tested on the host.
 #![no_std]
 #![no_main]
+#![expect(internal_features, reason = "see below")]
+// To add atomically is an instruction of BPF; Rust offers it as a method only where there is compare-and-swap too, and as an intrinsic.
+#![feature(core_intrinsics)]
 #![expect(
     unsafe_code,
     reason = "a program in the kernel reads packets and maps through raw pointers"
@@ -19,28 +22,35 @@ use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
+use blocker_common::map::Outcome;
 use blocker_common::verdict::{Verdict, verdict};
 
 use crate::maps::KernelTables;
 use crate::packet::Frame;
 
-/// Entry point. `frags` says that the program copes with frames spread over several buffers (kernel 5.18): all headers it reads
-/// lie in the first.
+/// Of the packets that one ban covers, one in so many is told of.
+const SAMPLE: u64 = 1024;
+
+/// Entry point. `frags` says that the program copes with frames spread over several buffers (kernel 5.18).
 #[xdp(frags)]
 pub fn blocker(ctx: XdpContext) -> u32 {
     let frame = Frame::new(&ctx);
-    match verdict(&frame, &KernelTables) {
-        Verdict::Pass => XDP_PASS,
-        Verdict::PassUnparsed(layer) => {
-            maps::count_unparsed(layer);
-            XDP_PASS
+    let banned = match verdict(&frame, &KernelTables) {
+        Verdict::Pass => return XDP_PASS,
+        Verdict::PassUnparsed(reason) => {
+            maps::count_unparsed(reason);
+            return XDP_PASS;
         }
-        Verdict::Drop { jail, family } => {
-            maps::count_drop(jail, family, frame.len());
-            // Compiled in, and removed by the verifier as dead code unless the agent asks for debug logging.
-            debug!(&ctx, "dropped {} bytes for jail {}", frame.len(), jail);
-            XDP_DROP
-        }
+        Verdict::Banned(banned) => banned,
+    };
+    let packets = maps::count(&banned, frame.len());
+    if packets % SAMPLE == 1 {
+        // Compiled in, and removed by the verifier as dead code unless the agent asks for debug logging.
+        debug!(&ctx, "packet {} that a ban of jail {} covers", packets, banned.jail);
+    }
+    match banned.outcome {
+        Outcome::Dropped => XDP_DROP,
+        Outcome::Allowed | Outcome::WouldDrop => XDP_PASS,
     }
 }
 

@@ -1,43 +1,129 @@
 //! The maps, and the tables that the verdict sees made of them. Layout: [`blocker_common::map`].
 
-use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray};
+use core::cell::UnsafeCell;
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::btf_maps::lpm_trie::Key;
+use aya_ebpf::btf_maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::macros::btf_map;
-use blocker_common::map::{Ban, Counter, DEFAULT_BANS, DROP_SLOTS, PORTS, Scopes, drop_slot};
-use blocker_common::packet::{Address, Family, Unparsed};
-use blocker_common::verdict::Tables;
+use blocker_common::map::{
+    Ban, COUNTER_SLOTS, Counter, DEFAULT_HOSTS, DEFAULT_NETWORKS, Ends, MAX_JAILS, PORTS, Scopes, Settings,
+    counter_slot,
+};
+use blocker_common::packet::{Address, Family, Protocol, Unparsed};
+use blocker_common::verdict::{Banned, Held, Tables};
+
+/// A value that is counted in; of a trie, unlike a hash, aya hands out shared references only.
+#[repr(transparent)]
+struct Shared<T>(UnsafeCell<T>);
+
+// SAFETY: reached through raw pointers only, see `held` and `count`.
+unsafe impl<T> Sync for Shared<T> {}
+
+const GROWS: usize = BPF_F_NO_PREALLOC as usize;
 
 #[btf_map]
-static BANS_IPV4: HashMap<[u8; 4], Ban, DEFAULT_BANS> = HashMap::new();
+static IPV4_HOSTS: HashMap<[u8; 4], Ban, DEFAULT_HOSTS> = HashMap::new();
 #[btf_map]
-static BANS_IPV6: HashMap<[u8; 16], Ban, DEFAULT_BANS> = HashMap::new();
+static IPV6_SUBNETS: HashMap<[u8; 8], Ban, DEFAULT_HOSTS> = HashMap::new();
+#[btf_map]
+static IPV6_HOSTS: HashMap<[u8; 16], Ban, DEFAULT_HOSTS, GROWS> = HashMap::new();
+#[btf_map]
+static IPV4_NETWORKS: LpmTrie<[u8; 8], Shared<Ban>, DEFAULT_NETWORKS> = LpmTrie::new();
+#[btf_map]
+static IPV6_NETWORKS: LpmTrie<[u8; 16], Shared<Ban>, DEFAULT_NETWORKS> = LpmTrie::new();
+#[btf_map]
+static ENDS: HashMap<u32, Ends, DEFAULT_HOSTS, GROWS> = HashMap::new();
+#[btf_map]
+static IPV4_ALLOWED: LpmTrie<[u8; 4], u8, DEFAULT_NETWORKS> = LpmTrie::new();
+#[btf_map]
+static IPV6_ALLOWED: LpmTrie<[u8; 16], u8, DEFAULT_NETWORKS> = LpmTrie::new();
 #[btf_map]
 static TCP_PORTS: Array<Scopes, PORTS> = Array::new();
 #[btf_map]
-static DROPS: PerCpuArray<Counter, DROP_SLOTS> = PerCpuArray::new();
+static UDP_PORTS: Array<Scopes, PORTS> = Array::new();
+#[btf_map]
+static SETTINGS: Array<Settings, 1> = Array::new();
+#[btf_map]
+static COUNTERS: PerCpuArray<Counter, COUNTER_SLOTS> = PerCpuArray::new();
+// The program reads neither of the next two. They lie beside the others for the agent that comes after this one.
+#[btf_map]
+static CARRIED: Array<Counter, COUNTER_SLOTS> = Array::new();
+#[btf_map]
+static JAILS: Array<[u8; 64], MAX_JAILS> = Array::new();
 #[btf_map]
 static UNPARSED: PerCpuArray<u64, { Unparsed::ALL.len() }> = PerCpuArray::new();
 
 /// The kernel's maps and clock.
+///
+/// What is found in a map is read in place while the agent may replace it. In a preallocated map its place may already be another
+/// host's then; the packet is judged by that, once. That is what a packet has to expect that comes while bans are made.
 pub struct KernelTables;
 
+/// Reads a ban where it lies.
+#[inline(always)]
+fn held(place: *mut Ban) -> Held<*mut Ban> {
+    // SAFETY: the kernel gave the place for this call of the program; volatile, since others write there. Each field is read by one
+    // instruction, and every bit pattern is a value.
+    let ban = unsafe { place.read_volatile() };
+    Held { ban, place }
+}
+
 impl Tables for KernelTables {
+    type Place = *mut Ban;
+
     #[inline(always)]
-    fn tcp_scopes(&self, port: u16) -> Scopes {
-        TCP_PORTS.get(u32::from(port)).copied().unwrap_or(0)
+    fn settings(&self) -> Settings {
+        SETTINGS.get(0).copied().unwrap_or_default()
     }
 
     #[inline(always)]
-    fn ban(&self, source: &Address) -> Option<Ban> {
-        // SAFETY: the value is copied at once. Were the agent to replace the element meanwhile, the kernel hands the slot to
-        // another address at the earliest after this program has ended, except for preallocated maps, where a copy may then mix
-        // two bans: one packet is judged by a ban that is just being made or taken away, which is what a packet that arrives in
-        // that moment has to expect.
-        unsafe {
-            match source.family() {
-                Family::Ipv4 => BANS_IPV4.get(source.ipv4_octets()).copied(),
-                Family::Ipv6 => BANS_IPV6.get(source.ipv6_octets()).copied(),
-            }
+    fn port_scopes(&self, protocol: Protocol, port: u16) -> Scopes {
+        let ports = match protocol {
+            Protocol::Tcp => &TCP_PORTS,
+            Protocol::Udp => &UDP_PORTS,
+        };
+        ports.get(u32::from(port)).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn ipv4_host(&self, source: &Address) -> Option<Held<*mut Ban>> {
+        IPV4_HOSTS.get_ptr_mut(source.ipv4_octets()).map(held)
+    }
+
+    #[inline(always)]
+    fn ipv6_subnet(&self, source: &Address) -> Option<Held<*mut Ban>> {
+        IPV6_SUBNETS.get_ptr_mut(source.first_eight()).map(held)
+    }
+
+    #[inline(always)]
+    fn ipv6_host(&self, source: &Address) -> Option<Held<*mut Ban>> {
+        IPV6_HOSTS.get_ptr_mut(source.octets()).map(held)
+    }
+
+    #[inline(always)]
+    fn network(&self, source: &Address, prefix_len: u8) -> Option<Held<*mut Ban>> {
+        let prefix_len = u32::from(prefix_len);
+        let found = match source.family() {
+            Family::Ipv4 => IPV4_NETWORKS.get(&Key::new(prefix_len, source.first_eight())),
+            Family::Ipv6 => IPV6_NETWORKS.get(&Key::new(prefix_len, *source.octets())),
+        };
+        found.map(|cell| held(cell.0.get()))
+    }
+
+    #[inline(always)]
+    fn ends(&self, key: u32) -> Option<&Ends> {
+        // SAFETY: see above; the agent replaces the element as a whole.
+        unsafe { ENDS.get(key) }
+    }
+
+    #[inline(always)]
+    fn is_allowed(&self, source: &Address) -> bool {
+        match source.family() {
+            Family::Ipv4 => IPV4_ALLOWED.get(&Key::new(32, source.ipv4_octets())).is_some(),
+            Family::Ipv6 => IPV6_ALLOWED.get(&Key::new(128, *source.octets())).is_some(),
         }
     }
 
@@ -49,21 +135,29 @@ impl Tables for KernelTables {
     }
 }
 
-/// Counts a dropped packet of `len` bytes.
+/// Counts a packet of `len` bytes for its jail, and for what covers it; says how many that has covered now.
 #[inline(always)]
-pub fn count_drop(jail: u32, family: Family, len: usize) {
-    if let Some(counter) = DROPS.get_ptr_mut(drop_slot(jail, family)) {
+pub fn count(banned: &Banned<*mut Ban>, len: usize) -> u64 {
+    if let Some(counter) = COUNTERS.get_ptr_mut(counter_slot(banned.jail, banned.family, banned.outcome)) {
         // SAFETY: the slot is this CPU's own, and XDP programs do not interrupt each other on one CPU.
         let counter = unsafe { &mut *counter };
         counter.packets += 1;
         counter.bytes += len as u64;
     }
+    let place = banned.place;
+    // SAFETY: the kernel gave the place for this call of the program. Other processors add there too, atomically as here; of several
+    // times any is right.
+    unsafe {
+        atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*place).packets, 1);
+        (&raw mut (*place).last_packet).write_volatile(banned.time);
+        (&raw const (*place).packets).read_volatile()
+    }
 }
 
 /// Counts a packet that passed because it could not be parsed.
 #[inline(always)]
-pub fn count_unparsed(layer: Unparsed) {
-    if let Some(packets) = UNPARSED.get_ptr_mut(layer as u32) {
+pub fn count_unparsed(reason: Unparsed) {
+    if let Some(packets) = UNPARSED.get_ptr_mut(reason as u32) {
         // SAFETY: the slot is this CPU's own, and XDP programs do not interrupt each other on one CPU.
         unsafe { *packets += 1 };
     }

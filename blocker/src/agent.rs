@@ -7,6 +7,7 @@
 mod judge;
 mod names;
 mod reader;
+mod reconcile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -27,6 +28,7 @@ use crate::ban::JailId;
 use crate::config::{JailSettings, Settings};
 use crate::filter::matcher::{Matcher, Search};
 use crate::firewall::{self, JailScope, Wanted};
+use crate::instance::{Instance, Namespace};
 use crate::jail::Jail;
 use crate::ledger::{Allowlist, Ledger, own_addresses};
 use crate::machine;
@@ -39,14 +41,16 @@ const BATCHES: usize = 64;
 ///
 /// # Errors
 ///
-/// When the machine lacks something, the firewall cannot be had, the metrics address is taken, or a stage fails. Nothing is
-/// left in the kernel, then or otherwise.
+/// When the machine lacks something, another agent runs here, the firewall cannot be had, the metrics address is taken, or a stage
+/// fails. What is in force stays so, then and otherwise.
 pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Result<()> {
     let problems = machine::problems(settings.firewall, &settings.interfaces, &settings.jails);
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
     report(&settings);
+    let namespace = Namespace::own()?;
+    let _instance = Instance::take(&namespace)?;
     if settings.interfaces.is_empty() {
         settings.interfaces = machine::default_interfaces();
     }
@@ -59,20 +63,31 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
         own_addresses().context("cannot list the machine's own addresses, which must never be banned")?,
     );
     let scopes: Vec<JailScope> = settings.jails.iter().map(scope).collect();
-    let opened = firewall::open(Wanted {
+    let names: Vec<String> = scopes.iter().map(|scope| scope.name.clone()).collect();
+    let mut ledger = Ledger::new(allowlist);
+    let wanted = Wanted {
         choice: settings.firewall,
         interfaces: &settings.interfaces,
-        max_bans: settings.max_bans,
+        sizes: settings.sizes,
+        pins: &namespace.pins(),
         jails: &scopes,
+    };
+    let opened = firewall::open(wanted, &mut |firewall, others| {
+        reconcile::take_over(firewall, others, &mut ledger, &names, Timestamp::now())
     })?;
     let (kind, place) = (opened.kind(), opened.place());
     let firewall: SharedFirewall = Arc::new(Mutex::new(Some(opened)));
     let warnings = settings.warnings.0.len();
-    let names: Vec<String> = scopes.into_iter().map(|scope| scope.name).collect();
     let broken: Vec<String> = settings.broken.iter().map(|jail| jail.name.clone()).collect();
     let metrics = Arc::new(Metrics::new(&names, &broken, Arc::clone(&firewall)));
 
-    let result = match Stages::start(settings.jails, Ledger::new(allowlist), &firewall, &metrics) {
+    for id in (0..names.len()).map(|id| JailId(id as u16)) {
+        if let Some(metrics) = metrics.jail(id) {
+            metrics.active.set(ledger.active(id) as i64);
+        }
+    }
+
+    let result = match Stages::start(settings.jails, ledger, &firewall, &metrics) {
         Ok(stages) => {
             let jails = names.join(",");
             tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, "ready");
@@ -88,7 +103,10 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
     };
     // Last, so that hosts are kept out until nobody is left to decide.
     drop(firewall.lock().unwrap_or_else(PoisonError::into_inner).take());
-    tracing::info!(firewall = %kind, "stopped; nothing is enforced any more");
+    tracing::info!(
+        firewall = %kind,
+        "stopped; bans stay in force until they end, or until `blocker stop --clear`"
+    );
     result
 }
 
@@ -148,6 +166,7 @@ impl Stages {
             metrics: Arc::clone(metrics),
             refused: BTreeSet::new(),
             retry: Timestamp::MIN,
+            compared: Timestamp::now(),
         };
         Ok(Self {
             stop,

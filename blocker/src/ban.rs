@@ -3,42 +3,70 @@
 //! Each stage knows the type it receives and the type it hands on, and nothing of the stages around it. So these types live
 //! beside the stages and not in one of them. Logic may not enter.
 
+mod subject;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+pub use blocker_common::packet::Protocol;
 use jiff::Timestamp;
+
+pub use self::subject::{Ipv6Prefix, Subject};
 
 /// Index of a jail in the configuration's order; the kernel's counters use it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JailId(pub u16);
 
-/// Transport protocol of a [`Scope`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// TCP, RFC 9293.
-    Tcp,
-}
+/// Ports, each range with both ends; in ascending order and without overlap.
+pub type Ports = Vec<RangeInclusive<u16>>;
 
 /// What a ban covers: never more than its jail names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scope {
-    /// Transport protocol.
-    pub protocol: Protocol,
-    /// Destination ports, each range with both ends; in ascending order and without overlap.
-    pub ports: Vec<RangeInclusive<u16>>,
+    /// Destination ports of TCP.
+    pub tcp: Ports,
+    /// Destination ports of UDP.
+    pub udp: Ports,
 }
 
+impl Scope {
+    /// TCP ports alone.
+    #[must_use]
+    pub const fn tcp(ports: Ports) -> Self {
+        Self {
+            tcp: ports,
+            udp: Vec::new(),
+        }
+    }
+
+    /// The ports of a protocol.
+    #[must_use]
+    pub const fn ports(&self, protocol: Protocol) -> &Ports {
+        match protocol {
+            Protocol::Tcp => &self.tcp,
+            Protocol::Udp => &self.udp,
+        }
+    }
+}
+
+/// As in `tcp/25,465 udp/53,5000-5002`.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Protocol::Tcp = self.protocol;
-        f.write_str("tcp/")?;
-        for (n, range) in self.ports.iter().enumerate() {
-            let comma = if n == 0 { "" } else { "," };
-            if range.start() == range.end() {
-                write!(f, "{comma}{}", range.start())?;
-            } else {
-                write!(f, "{comma}{}-{}", range.start(), range.end())?;
+        let mut blank = "";
+        for (protocol, ports) in [("tcp", &self.tcp), ("udp", &self.udp)] {
+            if ports.is_empty() {
+                continue;
+            }
+            write!(f, "{blank}{protocol}/")?;
+            blank = " ";
+            for (n, range) in ports.iter().enumerate() {
+                let comma = if n == 0 { "" } else { "," };
+                if range.start() == range.end() {
+                    write!(f, "{comma}{}", range.start())?;
+                } else {
+                    write!(f, "{comma}{}-{}", range.start(), range.end())?;
+                }
             }
         }
         Ok(())
@@ -93,11 +121,11 @@ impl Origin {
     }
 }
 
-/// An address that may not come in, where, why and for how long.
+/// A host or network that may not come in, where, why and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban {
     /// Who is banned.
-    pub address: IpAddr,
+    pub subject: Subject,
     /// The jail that speaks; its scope is the ban's.
     pub jail: JailId,
     /// Where it came from.
@@ -110,12 +138,12 @@ pub struct Ban {
     pub failures: u32,
 }
 
-/// What the kernel is to hold for one address from now on, in place of what it held before.
+/// What the kernel is to hold for one host or network from now on, in place of what it held before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The address.
-    pub address: IpAddr,
-    /// The bans in force, at most one a jail; none when the address is free again.
+    /// The host or network.
+    pub subject: Subject,
+    /// The bans in force, at most one a jail; none when it is free again.
     pub bans: Vec<Enforced>,
 }
 

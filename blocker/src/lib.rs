@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod filter;
 pub mod firewall;
+pub mod instance;
 pub mod jail;
 pub mod ledger;
 pub mod machine;

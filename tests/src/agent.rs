@@ -41,10 +41,18 @@ impl Agent {
     /// When it cannot be started.
     #[must_use]
     pub fn start(mut command: Command) -> Self {
-        command
-            .env_remove("BLOCKER_LOG")
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped());
+        command.env_remove("BLOCKER_LOG");
+        Self::start_as_it_is(command)
+    }
+
+    /// As [`Agent::start`], with whatever logging the command asks for.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_as_it_is(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the agent starts");
         let stderr = child.stderr.take().expect("it is a pipe");
         let (send, lines) = channel();

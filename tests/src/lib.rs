@@ -1,4 +1,4 @@
-//! What blocker's end-to-end tests share: the agent under way on the lab's relay, and its log.
+//! What blocker's end-to-end tests share: the agent under way on the lab's relay, and how a firewall has to behave.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -6,6 +6,7 @@
 )]
 
 pub mod agent;
+pub mod behaviour;
 pub mod relay;
 
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use blocker::firewall::xdp::{Sizes, Xdp};
 use blocker_lab::network::{HONEST, RELAY, RELAY_V6};
 use blocker_lab::smtp::{Reach, probe};
 use blocker_lab::{Lab, Namespace};
@@ -194,6 +195,21 @@ impl Relay {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Has an XDP program on the relay's interface that is not the agent's: a copy of ours, pinned where no agent looks.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel does not take it.
+    pub fn attach_somebody_elses_program(&self) {
+        let attach = || {
+            let folder = std::path::Path::new("/sys/fs/bpf/somebody-else");
+            let mut xdp = Xdp::open(&[], Sizes::default(), folder).expect("the program can be loaded");
+            xdp.attach("eth0").expect("the program can be attached");
+            xdp.settle().expect("the program can be left");
+        };
+        self.lab.relay().enter(attach).expect("the relay can be entered");
+    }
+
     /// What blocker has in the relay's kernel: XDP programs on the interface, and nftables tables.
     #[must_use]
     pub fn in_kernel(&self) -> Vec<String> {
@@ -201,6 +217,17 @@ impl Relay {
         let xdp = links.lines().filter(|line| line.contains("xdp")).map(str::to_owned);
         let tables = self.output("nft", &["list", "tables"]);
         xdp.chain(tables.lines().map(str::to_owned)).collect()
+    }
+}
+
+/// Bans outlive the agent: what is left in the kernel goes with the relay.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let cleared = self.lab.relay().command(program()).args(["stop", "--clear"]).output();
+        if !std::thread::panicking() {
+            let cleared = cleared.expect("the command starts");
+            assert!(cleared.status.success(), "{cleared:?}");
+        }
     }
 }
 

@@ -150,10 +150,8 @@ fn a_metrics_address_that_is_taken_is_named_with_the_way_out() {
 #[test]
 fn somebody_elses_xdp_program_is_an_error_where_xdp_is_insisted_on() {
     let relay = Relay::new("3600");
-    let theirs = relay.start("xdp");
-    let mut command = relay.command("xdp");
-    command.args(["--metrics", "off"]);
-    let (status, said) = Agent::start(command).ends();
+    relay.attach_somebody_elses_program();
+    let (status, said) = Agent::start(relay.command("xdp")).ends();
     assert_eq!(status.code(), Some(1));
     assert_names(&said, &["another XDP program", "eth0"]);
     assert_eq!(
@@ -162,7 +160,6 @@ fn somebody_elses_xdp_program_is_an_error_where_xdp_is_insisted_on() {
         "theirs is still there: {:?}",
         relay.in_kernel()
     );
-    drop(theirs);
 }
 
 #[test]

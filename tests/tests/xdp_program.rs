@@ -7,9 +7,10 @@
 )]
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use blocker::ban::{Change, Enforced, Expiry, JailId, Protocol, Scope};
-use blocker::firewall::xdp::Xdp;
+use blocker::ban::{Change, Enforced, Expiry, JailId, Scope};
+use blocker::firewall::xdp::{Sizes, Xdp};
 use blocker::firewall::{Firewall as _, JailScope};
+use blocker_common::map::Outcome;
 use blocker_common::packet::{Family, Unparsed};
 use blocker_tests::require_root;
 use etherparse::{PacketBuilder, PacketBuilderStep, VlanHeader, VlanId};
@@ -23,19 +24,21 @@ const SPAMMER_V6: &str = "2001:db8::7";
 const HONEST: &str = "192.0.2.8";
 const EXPIRED: &str = "192.0.2.9";
 
+const SMALL: Sizes = Sizes {
+    addresses: 1000,
+    networks: 1000,
+};
+
 /// One jail on port 25, one on 587 and 4000 to 4002.
 fn load() -> Xdp {
     require_root();
     let jail = |name: &str, ports| JailScope {
         name: name.to_owned(),
-        scope: Scope {
-            protocol: Protocol::Tcp,
-            ports,
-        },
+        scope: Scope::tcp(ports),
     };
     Xdp::load(
         &[jail("spam", vec![25..=25]), jail("sasl", vec![587..=587, 4000..=4002])],
-        1000,
+        SMALL,
     )
     .unwrap()
 }
@@ -43,7 +46,7 @@ fn load() -> Xdp {
 fn ban(xdp: &mut Xdp, address: &str, jail: u16, seconds: i64) {
     let now = Timestamp::now();
     let change = Change {
-        address: address.parse().unwrap(),
+        subject: address.parse().unwrap(),
         bans: vec![Enforced {
             jail: JailId(jail),
             until: Expiry::At(now + SignedDuration::from_secs(seconds)),
@@ -185,7 +188,7 @@ fn the_kernel_ends_a_ban_by_itself() {
     let now = Timestamp::now();
     let until = Expiry::At(now + SignedDuration::from_millis(300));
     let change = Change {
-        address: SPAMMER.parse().unwrap(),
+        subject: SPAMMER.parse().unwrap(),
         bans: vec![Enforced { jail: JailId(0), until }],
     };
     assert!(xdp.apply(&[change], now).is_empty());
@@ -205,7 +208,7 @@ fn an_unban_lets_the_host_in_again_and_may_be_repeated() {
     let mut xdp = load();
     ban(&mut xdp, SPAMMER, 0, 60);
     let free = Change {
-        address: SPAMMER.parse().unwrap(),
+        subject: SPAMMER.parse().unwrap(),
         bans: Vec::new(),
     };
     for _ in 0..2 {
@@ -224,7 +227,8 @@ fn drops_are_counted_by_jail_and_family() {
         verdict(&mut xdp, &frame);
     }
     verdict(&mut xdp, &syn(SPAMMER_V6, 587));
-    let drops = xdp.drops().unwrap();
+    let mut drops = xdp.counters().unwrap();
+    drops.retain(|counted| counted.outcome == Outcome::Dropped);
     let counted: Vec<_> = drops
         .iter()
         .map(|drop| (drop.jail.0, drop.family, drop.packets))
@@ -244,15 +248,19 @@ fn drops_are_counted_by_jail_and_family() {
 #[test]
 fn a_full_map_is_reported_by_address_and_setting() {
     require_root();
-    let scope = Scope {
-        protocol: Protocol::Tcp,
-        ports: vec![25..=25],
-    };
+    let scope = Scope::tcp(vec![25..=25]);
     let jail = JailScope {
         name: "spam".to_owned(),
         scope,
     };
-    let mut xdp = Xdp::load(&[jail], 2).unwrap();
+    let mut xdp = Xdp::load(
+        &[jail],
+        Sizes {
+            addresses: 2,
+            networks: 2,
+        },
+    )
+    .unwrap();
     let now = Timestamp::now();
     let enforced = Enforced {
         jail: JailId(0),
@@ -261,7 +269,7 @@ fn a_full_map_is_reported_by_address_and_setting() {
     // A preallocated map has a few slots to spare for each CPU, so more than one too many is needed.
     let changes: Vec<Change> = (0..200u8)
         .map(|n| Change {
-            address: std::net::IpAddr::from([198, 51, 100, n]),
+            subject: blocker::ban::Subject::host([198, 51, 100, n].into()),
             bans: vec![enforced],
         })
         .collect();
@@ -269,5 +277,5 @@ fn a_full_map_is_reported_by_address_and_setting() {
     let first = rejected.first().expect("the map is full");
     let message = format!("{:#}", first.error);
     assert!(message.contains("198.51.100."), "{message}");
-    assert!(message.contains("max_bans"), "{message}");
+    assert!(message.contains("max_addresses"), "{message}");
 }

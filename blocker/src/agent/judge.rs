@@ -4,7 +4,6 @@
 //! it. What the kernel refuses stays in the ledger and is tried again.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -12,13 +11,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::metrics::{Metrics, SharedFirewall};
-use crate::ban::{Ban, Change, Failure, JailId};
+use crate::ban::{Ban, Change, Failure, JailId, Subject};
 use crate::firewall::Rejected;
 use crate::jail::{Decision, Jail};
 use crate::ledger::{Entry, Ledger};
 
 /// How often what the kernel refused is tried again, and the longest wait for a ban's end.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the kernel is compared with the ledger: whoever flushes a table or empties a map has it filled again by then.
+const COMPARE: SignedDuration = SignedDuration::from_secs(60);
 /// How much of it is tried at a time: a full map must not cost a system call for each ban that has no room, every second.
 const RETRIES: usize = 1000;
 
@@ -28,10 +29,12 @@ pub(super) struct Judge {
     pub(super) ledger: Ledger,
     pub(super) firewall: SharedFirewall,
     pub(super) metrics: Arc<Metrics>,
-    /// Addresses for which the kernel does not hold what the ledger says.
-    pub(super) refused: BTreeSet<IpAddr>,
+    /// Hosts and networks for which the kernel does not hold what the ledger says.
+    pub(super) refused: BTreeSet<Subject>,
     /// When they are tried again.
     pub(super) retry: Timestamp,
+    /// When the kernel was compared with the ledger.
+    pub(super) compared: Timestamp,
 }
 
 impl Judge {
@@ -64,7 +67,14 @@ impl Judge {
             let Some((_, jail)) = self.jails.get_mut(usize::from(failure.jail.0)) else {
                 continue;
             };
-            if let Decision::Ban(ban) = jail.count(failure, now) {
+            // With IPv6, neighbours are banned together; but not for what a host on the allowlist did.
+            let host = Subject::host(failure.address);
+            let decision = if self.ledger.allowlist().covers(host) {
+                jail.count_alone(failure, host, now)
+            } else {
+                jail.count(failure, now)
+            };
+            if let Decision::Ban(ban) = decision {
                 bans.push(ban);
             }
         }
@@ -76,7 +86,7 @@ impl Judge {
                 None => self.report("banned", ban),
                 Some(Rejected { error, .. }) => tracing::error!(
                     jail = %self.name(ban.jail),
-                    address = %ban.address,
+                    address = %ban.subject,
                     until = %ban.until,
                     error = format!("{error:#}"),
                     "a ban is not enforced; trying again every second"
@@ -102,18 +112,22 @@ impl Judge {
                 if let Some(metrics) = metrics {
                     metrics.vetoes.inc();
                 }
-                tracing::info!(jail = %self.name(ban.jail), address = %ban.address, "not banned: the allowlist covers the address");
+                tracing::info!(jail = %self.name(ban.jail), address = %ban.subject, "not banned: the allowlist covers the address");
                 None
             }
             Entry::Full => {
-                tracing::error!(jail = %self.name(ban.jail), address = %ban.address, "not banned: the ledger is full");
+                tracing::error!(jail = %self.name(ban.jail), address = %ban.subject, "not banned: the ledger is full");
                 None
             }
         }
     }
 
-    /// Ends the bans that are over, and tries again what the kernel refused.
+    /// Ends the bans that are over, tries again what the kernel refused, and looks after the kernel every minute.
     fn tick(&mut self, now: Timestamp) {
+        if now.duration_since(self.compared).abs() >= COMPARE {
+            self.compared = now;
+            self.compare(now);
+        }
         let (over, mut changes) = self.ledger.expire(now);
         for ban in &over {
             if let Some(metrics) = self.metrics.jail(ban.jail) {
@@ -124,7 +138,7 @@ impl Judge {
         if now >= self.retry || self.retry.duration_since(now) > SignedDuration::from_secs(2) {
             self.retry = now.saturating_add(TICK).unwrap_or(now);
             let refused = self.refused.iter().take(RETRIES);
-            changes.extend(refused.map(|address| self.ledger.change(*address)));
+            changes.extend(refused.map(|subject| self.ledger.change(*subject)));
         }
         if changes.is_empty() {
             return;
@@ -140,6 +154,35 @@ impl Judge {
         }
     }
 
+    /// Compares what the kernel holds with what it is to hold, and mends it.
+    fn compare(&mut self, now: Timestamp) {
+        let wanted: Vec<Change> = self.ledger.changes().collect();
+        let found = {
+            let mut firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(firewall) = firewall.as_deref_mut() else {
+                return;
+            };
+            firewall.compare(&wanted, now)
+        };
+        match found {
+            Ok(differing) if differing.is_empty() => {}
+            Ok(differing) => {
+                self.metrics.mended.inc_by(differing.len() as u64);
+                let rejected = self.apply(&differing, now);
+                tracing::warn!(
+                    differing = differing.len(),
+                    mended = differing.len() - rejected.len(),
+                    "the kernel did not hold what it is to hold; somebody else has changed it"
+                );
+            }
+            Err(error) => tracing::error!(
+                error = format!("{error:#}"),
+                "what the kernel holds cannot be read; trying again in a minute"
+            ),
+        }
+        self.metrics.enforced(wanted.len(), self.refused.len());
+    }
+
     fn apply(&mut self, changes: &[Change], now: Timestamp) -> Vec<Rejected> {
         if changes.is_empty() {
             return Vec::new();
@@ -150,12 +193,13 @@ impl Judge {
         };
         let rejected = firewall.apply(changes, now);
         for change in changes {
-            self.refused.remove(&change.address);
+            self.refused.remove(&change.subject);
         }
         for Rejected { change, .. } in &rejected {
             self.metrics.refused.inc();
-            self.refused.insert(changes[*change].address);
+            self.refused.insert(changes[*change].subject);
         }
+        self.metrics.enforced(self.ledger.len(), self.refused.len());
         rejected
     }
 
@@ -165,7 +209,7 @@ impl Judge {
         let firewall = firewall.as_deref().map_or("none", |firewall| firewall.kind().name());
         tracing::info!(
             jail = %self.name(ban.jail),
-            address = %ban.address,
+            address = %ban.subject,
             until = %ban.until,
             failures = ban.failures,
             %firewall,

@@ -4,9 +4,11 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
+use blocker_common::map::Outcome;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -30,6 +32,9 @@ pub struct Metrics {
     cut: Family<SourceLabels, Counter>,
     /// Changes that the kernel refused.
     pub refused: Counter,
+    /// Differences between kernel and ledger that were found and mended.
+    pub mended: Counter,
+    ratio: Gauge<f64, AtomicU64>,
 }
 
 /// A jail's counters.
@@ -120,6 +125,16 @@ impl Metrics {
         );
         let refused = Counter::default();
         registry.register("enforcement_errors", "Changes that the kernel refused", refused.clone());
+        let mended = Counter::default();
+        let help = "Hosts and networks for which the kernel did not hold what it is to hold";
+        registry.register("enforcement_mended", help, mended.clone());
+        let ratio: Gauge<f64, AtomicU64> = Gauge::default();
+        ratio.set(1.0);
+        registry.register(
+            "enforced_ratio",
+            "How much of what is banned the kernel enforces",
+            ratio.clone(),
+        );
 
         let unbannable = counters(
             &mut registry,
@@ -167,7 +182,18 @@ impl Metrics {
             lines,
             cut,
             refused,
+            mended,
+            ratio,
         }
+    }
+
+    /// Of so many banned hosts and networks, so many are not enforced.
+    pub fn enforced(&self, banned: usize, refused: usize) {
+        let ratio = match banned {
+            0 => 1.0,
+            _ => banned.saturating_sub(refused) as f64 / banned as f64,
+        };
+        self.ratio.set(ratio);
     }
 
     /// The counters of one jail.
@@ -244,25 +270,42 @@ impl Collector for KernelCounters {
         };
         let kind = firewall.kind().name();
         // Whatever befell the firewall, the rest of the metrics is what an operator wants to see now.
-        let drops = match firewall.drops() {
-            Ok(drops) => drops,
+        let counted = match firewall.counters() {
+            Ok(counted) => counted,
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the firewall's counters cannot be read");
                 return Ok(());
             }
         };
-        for (name, help, bytes) in [
-            ("dropped_packets", "Packets of banned hosts that were dropped", false),
-            ("dropped_bytes", "Bytes of those packets", true),
+        for (name, help, outcome, bytes) in [
+            (
+                "dropped_packets",
+                "Packets of banned hosts that were dropped",
+                Outcome::Dropped,
+                false,
+            ),
+            ("dropped_bytes", "Bytes of those packets", Outcome::Dropped, true),
+            (
+                "allowed_packets",
+                "Packets that a ban covers and that passed, since the allowlist covers them too",
+                Outcome::Allowed,
+                false,
+            ),
+            (
+                "would_drop_packets",
+                "Packets that would have been dropped, were it not a dry run",
+                Outcome::WouldDrop,
+                false,
+            ),
         ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for drop in &drops {
+            for counted in counted.iter().filter(|counted| counted.outcome == outcome) {
                 let labels = DropLabels {
-                    jail: self.jails.get(usize::from(drop.jail.0)).cloned().unwrap_or_default(),
-                    family: drop.family.name(),
+                    jail: self.jails.get(usize::from(counted.jail.0)).cloned().unwrap_or_default(),
+                    family: counted.family.name(),
                     firewall: kind,
                 };
-                let count = if bytes { drop.bytes } else { drop.packets };
+                let count = if bytes { counted.bytes } else { counted.packets };
                 metric
                     .encode_family(&labels)?
                     .encode_counter::<NoLabelSet, u64, u64>(&count, None)?;

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use super::{Options, written};
 use crate::config::{FirewallChoice, OnBroken, Settings};
+use crate::firewall::xdp::Sizes;
 use crate::machine;
 use crate::problem::printable;
 
@@ -43,6 +44,14 @@ fn tell(settings: &Settings, interfaces: &[String], out: &mut impl Write) -> io:
         "firewall: {firewall}; interfaces: {}",
         printable(&interfaces.join(" "))
     )?;
+    if settings.firewall != FirewallChoice::Nftables {
+        let Sizes { addresses, networks } = settings.sizes;
+        let megabytes = settings.sizes.memory().div_ceil(1_000_000);
+        writeln!(
+            out,
+            "xdp: room for {addresses} addresses and {networks} networks of each kind; {megabytes} MB of the kernel's memory"
+        )?;
+    }
     for warning in &settings.warnings.0 {
         let (place, what) = (warning.place.to_string(), &warning.what);
         writeln!(out, "\nwarning: {}: {}", printable(&place), printable(what))?;

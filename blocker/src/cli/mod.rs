@@ -2,6 +2,7 @@
 
 mod check;
 mod run;
+mod stop;
 mod test;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -29,6 +30,8 @@ enum Command {
     Run(RunOptions),
     /// Check the configuration and the machine; changes nothing
     Check(Options),
+    /// End the agent; its bans stay in force in the kernel until they end
+    Stop(stop::Arguments),
     /// Show what a filter finds in a log
     Test(test::Arguments),
 }
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),
+        Command::Stop(arguments) => stop::stop(&arguments),
         Command::Test(arguments) => test::test(&arguments),
     };
     match result {

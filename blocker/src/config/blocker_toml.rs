@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use blocker_common::map::DEFAULT_BANS;
+use blocker_common::map::{DEFAULT_HOSTS, DEFAULT_NETWORKS};
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -29,7 +29,8 @@ pub(super) struct BlockerToml {
 pub(super) struct FirewallTable {
     pub(super) kind: FirewallChoice,
     pub(super) interfaces: Vec<String>,
-    pub(super) max_bans: u32,
+    pub(super) max_addresses: u32,
+    pub(super) max_networks: u32,
 }
 
 impl Default for FirewallTable {
@@ -37,7 +38,8 @@ impl Default for FirewallTable {
         Self {
             kind: FirewallChoice::Auto,
             interfaces: Vec::new(),
-            max_bans: DEFAULT_BANS as u32,
+            max_addresses: DEFAULT_HOSTS as u32,
+            max_networks: DEFAULT_NETWORKS as u32,
         }
     }
 }
@@ -136,12 +138,12 @@ mod tests {
 
     #[test]
     fn every_setting_is_read() {
-        let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\"]\nmax_bans = 5\n\
+        let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\"]\nmax_addresses = 5\nmax_networks = 7\n\
                     [metrics]\nlisten = \"off\"\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n";
         let toml = read_text(text).unwrap();
         assert_eq!(toml.firewall.kind, FirewallChoice::Nftables);
         assert_eq!(toml.firewall.interfaces, ["eth0"]);
-        assert_eq!(toml.firewall.max_bans, 5);
+        assert_eq!((toml.firewall.max_addresses, toml.firewall.max_networks), (5, 7));
         assert_eq!(toml.metrics.listen, None);
         assert_eq!(
             toml.allow.networks,

@@ -24,6 +24,7 @@ use crate::ban::Scope;
 use crate::filter::Filter;
 use crate::filter::definition::{LogType, Partial};
 use crate::filter::parameters::Named;
+use crate::firewall::xdp::Sizes;
 use crate::jail::Rules;
 use crate::problem::{Place, Problem, Problems};
 
@@ -40,7 +41,7 @@ pub struct Settings {
     /// Interfaces that XDP is attached to; empty for those with a default route.
     pub interfaces: Vec<String>,
     /// Banned addresses that the kernel has room for, of each IP version.
-    pub max_bans: u32,
+    pub sizes: Sizes,
     /// Where Prometheus metrics are served.
     pub metrics: Option<SocketAddr>,
     /// Networks that no ban may cover.
@@ -133,7 +134,10 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         source,
         firewall: toml.firewall.kind,
         interfaces: toml.firewall.interfaces,
-        max_bans: toml.firewall.max_bans,
+        sizes: Sizes {
+            addresses: toml.firewall.max_addresses,
+            networks: toml.firewall.max_networks,
+        },
         metrics: toml.metrics.listen,
         allow: toml.allow.networks,
         jails: sound,

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::ban::Ipv6Prefix;
 use crate::filter::date::Cut;
 use crate::filter::matcher::{Hit, Matcher, Search};
 use crate::jail::BanTime;
@@ -145,9 +146,48 @@ fn a_jail_that_is_not_enabled_is_not_looked_at() {
 }
 
 #[test]
+fn a_scope_is_what_the_actions_name_or_else_the_jail() {
+    let scope = |lines: &str| {
+        let text = format!("[spam]\nenabled = true\nlogpath = /a\n{lines}\n");
+        let settings = load_files(&[("jail.conf", &text), ("filter.d/spam.conf", SPAM_CONF)]).unwrap();
+        settings.jails[0].scope.to_string()
+    };
+    assert_eq!(scope("port = smtp,465"), "tcp/25,465");
+    assert_eq!(scope("port = domain\nprotocol = udp"), "udp/53");
+    assert_eq!(scope("port = 5060,5061\nprotocol = all"), "tcp/5060-5061 udp/5060-5061");
+    assert_eq!(
+        scope("action = x[port=\"53\", protocol=\"udp\"]\n         x[port=\"53,853\", protocol=\"tcp\"]"),
+        "tcp/53,853 udp/53"
+    );
+    assert_eq!(
+        scope("port = 25\naction = iptables-allports[protocol=udp]"),
+        "udp/0-65535"
+    );
+}
+
+#[test]
+fn ipv6_is_banned_by_64_bits_unless_the_jail_says_otherwise() {
+    let prefix = |line: &str| {
+        let text = format!("[spam]\nenabled = true\nlogpath = /a\nport = 25\n{line}\n");
+        let settings = load_files(&[("jail.conf", &text), ("filter.d/spam.conf", SPAM_CONF)]);
+        settings.map(|settings| settings.jails[0].rules.ipv6_prefix)
+    };
+    assert_eq!(prefix("").unwrap(), Ipv6Prefix::SUBNET);
+    assert_eq!(prefix("ipv6prefix = 128").unwrap(), Ipv6Prefix::HOST);
+    assert_eq!(prefix("ipv6prefix = /48").unwrap(), Ipv6Prefix::new(48).unwrap());
+    for wrong in ["0", "129", "all"] {
+        let problems = prefix(&format!("ipv6prefix = {wrong}")).unwrap_err().to_string();
+        assert!(
+            problems.contains("jail.conf:5") && problems.contains("from 1 to 128"),
+            "{problems}"
+        );
+    }
+}
+
+#[test]
 fn every_wrong_line_is_reported_with_its_number_and_what_to_do() {
     let text = "[spam]\nenabled = true\nlogpath = mail.log\nbantme = 1h\nbantime = soon\nmaxretry = 0\n\
-                ignoreip = 192.0.2.300\nport = smpt\nprotocol = udp\n";
+                ignoreip = 192.0.2.300\nport = smpt\nprotocol = udpp\n";
     let all = problems(text);
     let expected = [
         (":4:", "did you mean `bantime`?"),

@@ -1,30 +1,48 @@
-//! The XDP firewall: bans in BPF hash maps, drops before the kernel's stack.
+//! The XDP firewall: bans in BPF maps, drops before the kernel's stack.
 //!
-//! The program and its maps live as long as this value: when it is dropped, or its process ends in any way, the kernel takes
-//! them out. Map layout: [`blocker_common::map`].
+//! Program and maps outlive this value where they are pinned (`pins`); otherwise the kernel takes them out with it. Map layout:
+//! [`blocker_common::map`].
 
+mod allowed;
 mod attach;
+mod bans;
+mod clock;
+mod compare;
+mod elements;
+mod held;
+mod inherit;
 mod kernel_log;
+mod keys;
+mod links;
+mod maps;
+mod pins;
 mod scope_bits;
+mod sizes;
+mod table;
 
-use std::net::IpAddr;
-use std::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
-use aya::{Ebpf, EbpfLoader, Pod};
-use blocker_common::map::{self, Ban, Counter, Scopes};
+use anyhow::{Context as _, Result};
+use aya::maps::{Array, MapData, PerCpuArray};
+use aya::{Ebpf, EbpfLoader};
+use blocker_common::map::{self, Counter, Outcome, Scopes, Settings};
 use blocker_common::packet::{Family, Unparsed};
+use ipnet::IpNet;
 use jiff::Timestamp;
-use nix::libc;
-use nix::time::{ClockId, clock_gettime};
+use nix::net::if_::if_nametoindex;
 
 pub use attach::{AttachError, Attachment, Mode};
+pub use sizes::Sizes;
 
+use self::allowed::Allowed;
+use self::bans::Bans;
+use self::inherit::{Former, Name};
 use self::kernel_log::KernelLog;
+use self::pins::Pins;
 use self::scope_bits::ScopeBits;
-use super::{Drops, Firewall, JailScope, Kind, Rejected};
-use crate::ban::{Change, JailId};
+use super::{Counted, Firewall, Inherited, JailScope, Kind, Rejected};
+use crate::ban::{Change, JailId, Protocol};
 
 /// The compiled program, put here by `build.rs`.
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/blocker-ebpf"));
@@ -35,34 +53,107 @@ const PROGRAM_NAME: &str = "blocker";
 pub struct Xdp {
     /// Holds the program and its links; the maps below are taken out of it.
     ebpf: Ebpf,
-    bans_ipv4: HashMap<MapData, [u8; 4], Ban>,
-    bans_ipv6: HashMap<MapData, [u8; 16], Ban>,
-    drops: PerCpuArray<MapData, Counter>,
+    bans: Bans,
+    allowed: Allowed,
+    counters: PerCpuArray<MapData, Counter>,
+    /// What programs before this one have counted.
+    carried: Array<MapData, Counter>,
     unparsed: PerCpuArray<MapData, u64>,
     scopes: ScopeBits,
+    jails: Vec<String>,
     attachments: Vec<Attachment>,
+    pinned: Option<Pinned>,
     _kernel_log: Option<KernelLog>,
+}
+
+/// Where program and maps are pinned, and what was there.
+struct Pinned {
+    pins: Pins,
+    /// The folder of this program's maps.
+    maps: PathBuf,
+    /// What was in force before; none once this program is.
+    former: Option<Former>,
+    /// Pins of links that were made since; none once this program is in force.
+    made: Vec<PathBuf>,
+    is_settled: bool,
+}
+
+/// Where a start fails, nothing of it remains.
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            for path in self.made.drain(..) {
+                // It goes with the file system's next unmounting at the latest.
+                let _ = fs::remove_file(path);
+            }
+            let _ = fs::remove_dir_all(&self.maps);
+        }
+    }
 }
 
 impl Xdp {
     /// Loads program and maps, and tells the kernel the jails' scopes. Nothing is dropped before [`Xdp::attach`].
     ///
-    /// `max_bans` bounds the banned addresses of each IP version; the kernel sets their memory aside at once, about 90 bytes each.
-    ///
     /// # Minimum kernel version
     ///
-    /// 5.18, for `xdp.frags`; 5.11 had the coarse clock.
+    /// 5.18, for `xdp.frags`; 5.11 had the coarse clock and tries in batches.
     ///
     /// # Errors
     ///
     /// When the kernel refuses a map or the program, when the process lacks `CAP_BPF` or `CAP_NET_ADMIN`, or when the jails have
     /// more than [`map::MAX_SCOPES`] different scopes or are more than [`map::MAX_JAILS`].
-    pub fn load(jails: &[JailScope], max_bans: u32) -> Result<Self> {
+    pub fn load(jails: &[JailScope], sizes: Sizes) -> Result<Self> {
+        Self::load_pinned(jails, sizes, None)
+    }
+
+    /// As [`Xdp::load`], for program and maps that outlive this value: they are pinned in `folder`, on a BPF file system. Bans that
+    /// are in force from there stay so until [`Xdp::settle`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Xdp::load`], and when the folder cannot be used.
+    pub fn open(jails: &[JailScope], sizes: Sizes, folder: &Path) -> Result<Self> {
+        let pins = Pins::open(folder)?;
+        let former = match pins.current() {
+            Some(current) => match Former::read(&current) {
+                Ok(former) => Some(former),
+                Err(error) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "the bans that are in force cannot be taken over; they end when the new program takes the old one's place"
+                    );
+                    None
+                }
+            },
+            None => None,
+        };
+        let maps = pins.new_maps()?;
+        let pinned = Pinned {
+            pins,
+            maps,
+            former,
+            made: Vec::new(),
+            is_settled: false,
+        };
+        Self::load_pinned(jails, sizes, Some(pinned))
+    }
+
+    fn load_pinned(jails: &[JailScope], sizes: Sizes, pinned: Option<Pinned>) -> Result<Self> {
         let scopes = ScopeBits::new(jails)?;
         let log_level = kernel_log::level();
-        let mut ebpf = EbpfLoader::new()
-            .map_max_entries(map::BANS_IPV4, max_bans)
-            .map_max_entries(map::BANS_IPV6, max_bans)
+        let mut loader = EbpfLoader::new();
+        for hosts in [map::IPV4_HOSTS, map::IPV6_SUBNETS, map::IPV6_HOSTS, map::ENDS] {
+            loader.map_max_entries(hosts, sizes.addresses);
+        }
+        for networks in [
+            map::IPV4_NETWORKS,
+            map::IPV6_NETWORKS,
+            map::IPV4_ALLOWED,
+            map::IPV6_ALLOWED,
+        ] {
+            loader.map_max_entries(networks, sizes.networks);
+        }
+        let mut ebpf = loader
             .override_global(aya_log::LEVEL, &log_level, true)
             .load(PROGRAM)
             .context("the kernel refused blocker's maps")?;
@@ -70,21 +161,45 @@ impl Xdp {
         program(&mut ebpf)?
             .load()
             .context("the kernel refused blocker's XDP program")?;
-
-        let mut ports: Array<_, Scopes> = take(&mut ebpf, map::TCP_PORTS)?;
-        for (port, bits) in scopes.ports() {
-            ports
-                .set(u32::from(port), bits, 0)
-                .with_context(|| format!("cannot tell the kernel about port {port}"))?;
+        if let Some(Pinned { maps, .. }) = &pinned {
+            // Maps of the compiler's own have a point in their names, which no pin may have.
+            for (name, map) in ebpf.maps().filter(|(name, _)| !name.contains('.')) {
+                let path = maps.join(name);
+                map.pin(&path)
+                    .with_context(|| format!("{}: the map cannot be pinned", path.display()))?;
+            }
         }
+        let mut known: Array<_, Name> = maps::take(&mut ebpf, map::JAILS)?;
+        for (index, name) in (0..).zip(inherit::names(jails.iter().map(|jail| jail.name.as_str()))) {
+            known
+                .set(index, name, 0)
+                .context("cannot leave the jails' names with the kernel")?;
+        }
+
+        for (name, protocol) in [(map::TCP_PORTS, Protocol::Tcp), (map::UDP_PORTS, Protocol::Udp)] {
+            let mut ports: Array<_, Scopes> = maps::take(&mut ebpf, name)?;
+            for (port, bits) in scopes.ports(protocol) {
+                ports
+                    .set(u32::from(port), bits, 0)
+                    .with_context(|| format!("cannot tell the kernel about port {port}"))?;
+            }
+        }
+        let settings = Settings {
+            tcp: scopes.all(Protocol::Tcp),
+            udp: scopes.all(Protocol::Udp),
+            ..Settings::default()
+        };
         Ok(Self {
-            bans_ipv4: take(&mut ebpf, map::BANS_IPV4)?,
-            bans_ipv6: take(&mut ebpf, map::BANS_IPV6)?,
-            drops: take(&mut ebpf, map::DROPS)?,
-            unparsed: take(&mut ebpf, map::UNPARSED)?,
+            bans: Bans::open(&mut ebpf, settings)?,
+            allowed: Allowed::open(&mut ebpf)?,
+            counters: maps::take(&mut ebpf, map::COUNTERS)?,
+            carried: maps::take(&mut ebpf, map::CARRIED)?,
+            unparsed: maps::take(&mut ebpf, map::UNPARSED)?,
             ebpf,
             scopes,
+            jails: jails.iter().map(|jail| jail.name.clone()).collect(),
             attachments: Vec::new(),
+            pinned,
             _kernel_log: kernel_log,
         })
     }
@@ -96,8 +211,96 @@ impl Xdp {
     /// When the interface does not exist, holds a program of somebody else, or takes neither mode.
     pub fn attach(&mut self, interface: &str) -> Result<&Attachment, AttachError> {
         let program = program(&mut self.ebpf).map_err(AttachError::Program)?;
-        let attachment = attach::attach(program, interface)?;
+        let Some(Pinned { pins, made, .. }) = &mut self.pinned else {
+            let (attachment, _) = attach::attach(program, interface)?;
+            return Ok(self.attachments.push_mut(attachment));
+        };
+        let index = if_nametoindex(interface).map_err(|_| AttachError::NoSuchInterface(interface.to_owned()))?;
+        for pinned in pins.links()?.iter().filter(|pinned| pinned.index == index) {
+            if links::adopt(program, pinned)? {
+                let interface = interface.to_owned();
+                let mode = pinned.mode;
+                return Ok(self.attachments.push_mut(Attachment { interface, mode }));
+            }
+        }
+        let (attachment, link) = attach::attach(program, interface)?;
+        let path = pins.link(index, attachment.mode);
+        links::pin(program, link, &path)?;
+        made.push(path);
         Ok(self.attachments.push_mut(attachment))
+    }
+
+    /// The bans that an agent before this one has left in force with XDP. What cannot be read is logged.
+    #[must_use]
+    pub fn left(folder: &Path, now: Timestamp) -> Vec<Inherited> {
+        if !folder.exists() {
+            return Vec::new();
+        }
+        let current = Pins::open(folder).map(|pins| pins.current());
+        match current.and_then(|current| current.map(|current| Former::read(&current)).transpose()) {
+            Ok(former) => former.map_or(Vec::new(), |former| former.bans(now)),
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "bans that are in force with XDP cannot be taken over"
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes program and maps out, whoever has put them there.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be removed.
+    pub fn clear(folder: &Path) -> Result<()> {
+        pins::clear(folder)
+    }
+
+    /// Says that this program is the one in force: what was before goes, and its counts are carried on.
+    ///
+    /// # Errors
+    ///
+    /// When the pins of what was before cannot be changed.
+    pub fn settle(&mut self) -> Result<()> {
+        let Some(Pinned {
+            pins,
+            maps,
+            former,
+            is_settled,
+            ..
+        }) = &mut self.pinned
+        else {
+            return Ok(());
+        };
+        if let Some(former) = former.take() {
+            for (jail, name) in (0..).zip(&self.jails) {
+                for family in Family::ALL {
+                    for outcome in Outcome::ALL {
+                        let counted = former.counted(name, family, outcome)?;
+                        self.carried
+                            .set(map::counter_slot(jail, family, outcome), counted, 0)
+                            .context("cannot carry counters on")?;
+                    }
+                }
+            }
+        }
+        let wanted: Vec<u32> = self
+            .attachments
+            .iter()
+            .filter_map(|attachment| if_nametoindex(attachment.interface.as_str()).ok())
+            .collect();
+        for link in pins.links()?.into_iter().filter(|link| !wanted.contains(&link.index)) {
+            tracing::info!(
+                index = link.index,
+                "XDP is taken off an interface that is not to have it any more"
+            );
+            links::remove(&link)?;
+        }
+        pins.make_current(maps)?;
+        *is_settled = true;
+        Ok(())
     }
 
     /// The loaded program, for running it on frames of one's own.
@@ -109,7 +312,7 @@ impl Xdp {
         program(&mut self.ebpf)
     }
 
-    /// Packets that passed because they could not be parsed, by layer.
+    /// Packets that passed because they could not be parsed, by the reason.
     ///
     /// # Errors
     ///
@@ -117,20 +320,11 @@ impl Xdp {
     pub fn unparsed(&self) -> Result<Vec<(Unparsed, u64)>> {
         Unparsed::ALL
             .into_iter()
-            .map(|layer| {
-                let counts = self.unparsed.get(&(layer as u32), 0)?;
-                Ok((layer, counts.iter().sum()))
+            .map(|reason| {
+                let counts = self.unparsed.get(&(reason as u32), 0)?;
+                Ok((reason, counts.iter().sum()))
             })
             .collect()
-    }
-
-    fn apply_one(&mut self, change: &Change, clock: &Clock) -> Result<()> {
-        let ban = self.scopes.kernel_ban(&change.bans, clock);
-        match change.address {
-            IpAddr::V4(address) => put(&mut self.bans_ipv4, address.octets(), ban),
-            IpAddr::V6(address) => put(&mut self.bans_ipv6, address.octets(), ban),
-        }
-        .with_context(|| format!("xdp: {}", change.address))
     }
 }
 
@@ -145,80 +339,46 @@ impl Firewall for Xdp {
     }
 
     fn apply(&mut self, changes: &[Change], now: Timestamp) -> Vec<Rejected> {
-        let clock = Clock::at(now);
-        let mut rejected = Vec::new();
-        for (n, change) in changes.iter().enumerate() {
-            if let Err(error) = self.apply_one(change, &clock) {
-                rejected.push(Rejected { change: n, error });
-            }
-        }
-        rejected
+        self.bans.apply(changes, &self.scopes, now)
     }
 
-    fn drops(&self) -> Result<Vec<Drops>> {
+    fn inherited(&mut self, now: Timestamp) -> Result<Vec<Inherited>> {
+        let Some(former) = self.pinned.as_ref().and_then(|pinned| pinned.former.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        self.bans.go_on_from(former.packets());
+        Ok(former.bans(now))
+    }
+
+    fn compare(&mut self, wanted: &[Change], now: Timestamp) -> Result<Vec<Change>> {
+        self.bans.compare(wanted, &self.scopes, now)
+    }
+
+    fn allow(&mut self, networks: &[IpNet]) -> Result<()> {
+        self.allowed.set(networks)
+    }
+
+    fn counters(&self) -> Result<Vec<Counted>> {
         let mut all = Vec::with_capacity(self.scopes.jails() * 2);
         for jail in (0..).take(self.scopes.jails()) {
-            for family in [Family::Ipv4, Family::Ipv6] {
-                let slot = map::drop_slot(u32::from(jail), family);
-                let counters = self.drops.get(&slot, 0).context("cannot read the drop counters")?;
-                all.push(Drops {
-                    jail: JailId(jail),
-                    family,
-                    packets: counters.iter().map(|counter| counter.packets).sum(),
-                    bytes: counters.iter().map(|counter| counter.bytes).sum(),
-                });
+            for family in Family::ALL {
+                for outcome in Outcome::ALL {
+                    let slot = map::counter_slot(jail, family, outcome);
+                    let counters = self.counters.get(&slot, 0).context("cannot read the counters")?;
+                    let carried = self.carried.get(&slot, 0).context("cannot read the counters")?;
+                    all.push(Counted {
+                        jail: JailId(jail),
+                        family,
+                        outcome,
+                        packets: counters
+                            .iter()
+                            .fold(carried.packets, |sum, counter| sum + counter.packets),
+                        bytes: counters.iter().fold(carried.bytes, |sum, counter| sum + counter.bytes),
+                    });
+                }
             }
         }
         Ok(all)
-    }
-}
-
-/// The wall clock and the kernel's monotonic one, read together.
-struct Clock {
-    wall: Timestamp,
-    /// Nanoseconds of `CLOCK_MONOTONIC`.
-    monotonic: u64,
-}
-
-impl Clock {
-    fn at(wall: Timestamp) -> Self {
-        // The call can only fail for a clock that does not exist; zero would make every ban end at once, which is the safe side.
-        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
-        Self {
-            wall,
-            monotonic: u64::try_from(monotonic.as_nanos()).unwrap_or(0),
-        }
-    }
-
-    /// The kernel's time for `time`, or `None` where that is past.
-    fn in_kernel_time(&self, time: Timestamp) -> Option<u64> {
-        let left = u64::try_from(time.duration_since(self.wall).as_nanos()).ok()?;
-        (left > 0).then(|| self.monotonic.saturating_add(left))
-    }
-}
-
-/// Makes the map hold `ban` for the address, or nothing.
-fn put<K: Pod>(bans: &mut HashMap<MapData, K, Ban>, address: K, ban: Option<Ban>) -> Result<()> {
-    let Some(ban) = ban else {
-        return match bans.remove(&address) {
-            Err(error) if errno(&error) != Some(libc::ENOENT) => Err(error.into()),
-            Ok(()) | Err(_) => Ok(()),
-        };
-    };
-    bans.insert(address, ban, 0).map_err(|error| match errno(&error) {
-        Some(libc::E2BIG) => {
-            anyhow!("the kernel's map of bans is full; raise `max_bans` under [firewall] in blocker.toml and restart")
-        }
-        _ => error.into(),
-    })
-}
-
-/// The kernel's answer behind a failed map operation.
-fn errno(error: &MapError) -> Option<i32> {
-    match error {
-        MapError::SyscallError(call) => call.io_error.raw_os_error(),
-        MapError::KeyNotFound => Some(libc::ENOENT),
-        _ => None,
     }
 }
 
@@ -227,14 +387,4 @@ fn program(ebpf: &mut Ebpf) -> Result<&mut aya::programs::Xdp> {
         .program_mut(PROGRAM_NAME)
         .with_context(|| format!("the compiled-in object has no program `{PROGRAM_NAME}`"))?
         .try_into()?)
-}
-
-fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M>
-where
-    M: TryFrom<aya::maps::Map, Error = MapError>,
-{
-    let map = ebpf
-        .take_map(name)
-        .with_context(|| format!("the compiled-in object has no map `{name}`"))?;
-    M::try_from(map).with_context(|| format!("the map `{name}` is not of the expected kind"))
 }

@@ -7,7 +7,6 @@
 mod window;
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use ipnet::IpNet;
@@ -15,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
 use self::window::Window;
-use crate::ban::{Ban, Expiry, Failure, Origin};
+use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, Origin, Subject};
 
 /// Hosts that a jail watches at a time. Under a flood of more, the ones quiet for longest are forgotten.
 pub const MAX_HOSTS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
@@ -40,6 +39,8 @@ pub struct Rules {
     pub ban_time: BanTime,
     /// Whose failures are not counted.
     pub ignore: Vec<IpNet>,
+    /// What is counted and banned together with an IPv6 address.
+    pub ipv6_prefix: Ipv6Prefix,
 }
 
 /// What a jail makes of a failure.
@@ -58,7 +59,7 @@ pub enum Decision {
 /// A jail's memory.
 pub struct Jail {
     rules: Rules,
-    hosts: LruCache<(IpAddr, u64), Window>,
+    hosts: LruCache<(Subject, u64), Window>,
     /// Attackers choose the identities: they are kept as numbers of one length, which nobody can foresee.
     identities: RandomState,
 }
@@ -74,8 +75,14 @@ impl Jail {
         }
     }
 
-    /// Counts a failure. `now` is the wall clock's time.
+    /// Counts a failure, with those of the same IPv6 network. `now` is the wall clock's time.
     pub fn count(&mut self, failure: &Failure, now: Timestamp) -> Decision {
+        let subject = Subject::around(failure.address, self.rules.ipv6_prefix);
+        self.count_alone(failure, subject, now)
+    }
+
+    /// Counts a failure of `subject`, apart from those of others around it.
+    pub fn count_alone(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
         if self
             .rules
             .ignore
@@ -93,7 +100,7 @@ impl Jail {
             .identity
             .as_ref()
             .map_or(0, |identity| self.identities.hash_one(identity));
-        let host = (failure.address, identity);
+        let host = (subject, identity);
         let window = self.hosts.get_or_insert_mut(host, Window::default);
         let failures = window.count(time, self.rules.find_time, self.rules.max_retry);
         if failures < self.rules.max_retry {
@@ -108,7 +115,7 @@ impl Jail {
             return Decision::Late;
         }
         Decision::Ban(Ban {
-            address: failure.address,
+            subject,
             jail: failure.jail,
             origin: Origin::Jail,
             since: now,

@@ -1,4 +1,6 @@
 use super::*;
+use std::net::IpAddr;
+
 use crate::ban::JailId;
 
 const NOW: i64 = 1_000_000;
@@ -21,6 +23,7 @@ fn jail(max_retry: u32) -> Jail {
         max_retry,
         find_time: SignedDuration::from_secs(600),
         ban_time: BanTime::For(SignedDuration::from_secs(3600)),
+        ipv6_prefix: Ipv6Prefix::SUBNET,
         ignore: vec!["192.0.2.10/32".parse().unwrap(), "198.51.100.0/24".parse().unwrap()],
     })
 }
@@ -35,7 +38,7 @@ fn the_ban_comes_with_the_last_failure_and_lasts_from_it() {
     assert_eq!(jail.count(&failure(7, NOW - 10), at(NOW)), Decision::Counted);
     let decision = jail.count(&failure(7, NOW - 5), at(NOW));
     let expected = Ban {
-        address: IpAddr::from([192, 0, 2, 7]),
+        subject: Subject::host(IpAddr::from([192, 0, 2, 7])),
         jail: JailId(0),
         origin: Origin::Jail,
         since: at(NOW),
@@ -65,6 +68,21 @@ fn each_identity_of_a_host_is_counted_for_itself() {
     }
     assert!(bans(&jail.count(&by("bob"), at(NOW))));
     assert_eq!(jail.count(&failure(7, NOW), at(NOW)), Decision::Counted);
+}
+
+#[test]
+fn the_addresses_of_one_ipv6_subscriber_are_counted_and_banned_together() {
+    let mut jail = jail(2);
+    let from = |address: &str| Failure {
+        address: address.parse().unwrap(),
+        ..failure(0, NOW)
+    };
+    assert_eq!(jail.count(&from("2001:db8:1:2::1"), at(NOW)), Decision::Counted);
+    assert_eq!(jail.count(&from("2001:db8:1:3::1"), at(NOW)), Decision::Counted);
+    let Decision::Ban(ban) = jail.count(&from("2001:db8:1:2:ffff::2"), at(NOW)) else {
+        panic!("no ban");
+    };
+    assert_eq!(ban.subject.to_string(), "2001:db8:1:2::/64");
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::ban::Subject;
+
 /// Networks that no ban may cover.
 #[derive(Clone, Debug, Default)]
 pub struct Allowlist(Vec<IpNet>);
@@ -20,10 +22,16 @@ impl Allowlist {
         Self(networks.into_iter().chain(loopback).chain(own).collect())
     }
 
-    /// Whether the address is on it.
+    /// Whether all of a host or network is on it. Of one that is only in part, the firewall drops the rest.
     #[must_use]
-    pub fn covers(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+    pub fn covers(&self, subject: Subject) -> bool {
+        self.0.iter().any(|network| network.contains(&subject.network()))
+    }
+
+    /// The networks on it.
+    #[must_use]
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
     }
 }
 

@@ -7,12 +7,11 @@ mod allowlist;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::IpAddr;
 
 use jiff::Timestamp;
 
 pub use self::allowlist::{Allowlist, own_addresses};
-use crate::ban::{Ban, Change, Enforced, Expiry, JailId};
+use crate::ban::{Ban, Change, Enforced, Expiry, JailId, Subject};
 
 /// Bans in force that the ledger holds at most, so that hostile lines cannot fill the memory.
 pub const MAX_BANS: usize = 2_000_000;
@@ -22,11 +21,11 @@ pub const MAX_BANS: usize = 2_000_000;
 pub enum Entry {
     /// It is in force from now on.
     New(Change),
-    /// The jail had banned the address already; the ban now ends later.
+    /// The jail had banned it already; the ban now ends later.
     Extended(Change),
-    /// The jail had banned the address already, for at least as long.
+    /// The jail had banned it already, for at least as long.
     Known,
-    /// The allowlist covers the address.
+    /// The allowlist covers all of it.
     Allowed,
     /// The ledger holds as many bans as it may.
     Full,
@@ -35,14 +34,14 @@ pub enum Entry {
 /// The bans in force.
 pub struct Ledger {
     allowlist: Allowlist,
-    /// At most one ban a jail for each address.
-    bans: HashMap<IpAddr, Vec<Ban>>,
+    /// At most one ban a jail for each host or network.
+    bans: HashMap<Subject, Vec<Ban>>,
     /// How many of them each jail has made.
     active: HashMap<JailId, usize>,
     count: usize,
     /// When to look at which ban, soonest first: once for each that ends. An extended ban is found still in force at its former
     /// end, and put down for its new one then, so that extending costs no memory.
-    ends: BinaryHeap<Reverse<(Timestamp, IpAddr, JailId)>>,
+    ends: BinaryHeap<Reverse<(Timestamp, Subject, JailId)>>,
 }
 
 impl Ledger {
@@ -60,11 +59,11 @@ impl Ledger {
 
     /// Enters a ban.
     pub fn enter(&mut self, ban: Ban) -> Entry {
-        if self.allowlist.covers(ban.address) {
+        if self.allowlist.covers(ban.subject) {
             return Entry::Allowed;
         }
-        let (address, jail, until) = (ban.address, ban.jail, ban.until);
-        let bans = self.bans.entry(address).or_default();
+        let (subject, jail, until) = (ban.subject, ban.jail, ban.until);
+        let bans = self.bans.entry(subject).or_default();
         let extended = match bans.iter_mut().find(|known| known.jail == ban.jail) {
             Some(known) if known.until >= until => return Entry::Known,
             Some(known) => {
@@ -74,7 +73,7 @@ impl Ledger {
             }
             None if self.count >= MAX_BANS => {
                 if bans.is_empty() {
-                    self.bans.remove(&address);
+                    self.bans.remove(&subject);
                 }
                 return Entry::Full;
             }
@@ -86,9 +85,9 @@ impl Ledger {
             }
         };
         if let (false, Expiry::At(end)) = (extended, until) {
-            self.ends.push(Reverse((end, address, jail)));
+            self.ends.push(Reverse((end, subject, jail)));
         }
-        let change = self.change(address);
+        let change = self.change(subject);
         if extended {
             Entry::Extended(change)
         } else {
@@ -99,28 +98,28 @@ impl Ledger {
     /// Takes out the bans that are over at `now`, and says which they were and what that changes.
     pub fn expire(&mut self, now: Timestamp) -> (Vec<Ban>, Vec<Change>) {
         let (mut over, mut changes) = (Vec::new(), Vec::new());
-        while let Some(Reverse((end, address, jail))) = self.ends.peek().copied() {
+        while let Some(Reverse((end, subject, jail))) = self.ends.peek().copied() {
             if end > now {
                 break;
             }
             self.ends.pop();
-            let Some(bans) = self.bans.get_mut(&address) else {
+            let Some(bans) = self.bans.get_mut(&subject) else {
                 continue;
             };
             let Some(at) = bans.iter().position(|ban| ban.jail == jail) else {
                 continue;
             };
             match bans[at].until {
-                Expiry::At(until) if until > now => self.ends.push(Reverse((until, address, jail))),
+                Expiry::At(until) if until > now => self.ends.push(Reverse((until, subject, jail))),
                 Expiry::Never => {}
                 Expiry::At(_) => {
                     over.push(bans.swap_remove(at));
                     self.count -= 1;
                     *self.active.entry(jail).or_default() -= 1;
                     if bans.is_empty() {
-                        self.bans.remove(&address);
+                        self.bans.remove(&subject);
                     }
-                    changes.push(self.change(address));
+                    changes.push(self.change(subject));
                 }
             }
         }
@@ -139,12 +138,35 @@ impl Ledger {
         self.active.get(&jail).copied().unwrap_or(0)
     }
 
-    /// What the kernel is to hold for the address.
+    /// What the kernel is to hold, all of it.
+    pub fn changes(&self) -> impl Iterator<Item = Change> {
+        self.bans.keys().map(|subject| self.change(*subject))
+    }
+
+    /// How many hosts and networks are banned.
     #[must_use]
-    pub fn change(&self, address: IpAddr) -> Change {
-        let bans = self.bans.get(&address).into_iter().flatten();
+    pub fn len(&self) -> usize {
+        self.bans.len()
+    }
+
+    /// Whether no ban is in force.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bans.is_empty()
+    }
+
+    /// The allowlist.
+    #[must_use]
+    pub const fn allowlist(&self) -> &Allowlist {
+        &self.allowlist
+    }
+
+    /// What the kernel is to hold for a host or network.
+    #[must_use]
+    pub fn change(&self, subject: Subject) -> Change {
+        let bans = self.bans.get(&subject).into_iter().flatten();
         Change {
-            address,
+            subject,
             bans: bans
                 .map(|ban| Enforced {
                     jail: ban.jail,

@@ -7,7 +7,7 @@ fn at(second: i64) -> Timestamp {
 
 fn ban(address: &str, jail: u16, until: Expiry) -> Ban {
     Ban {
-        address: address.parse().unwrap(),
+        subject: address.parse().unwrap(),
         jail: JailId(jail),
         origin: Origin::Jail,
         since: at(0),
@@ -22,7 +22,7 @@ fn until(second: i64) -> Expiry {
 
 fn held(address: &str, bans: &[(u16, Expiry)]) -> Change {
     Change {
-        address: address.parse().unwrap(),
+        subject: address.parse().unwrap(),
         bans: bans
             .iter()
             .map(|(jail, until)| Enforced {

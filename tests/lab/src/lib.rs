@@ -31,6 +31,7 @@ pub mod postfix;
 pub mod registry;
 pub mod smtp;
 pub mod tap;
+pub mod wire;
 
 use std::path::Path;
 
@@ -39,6 +40,7 @@ use anyhow::{Context as _, Result, ensure};
 pub use namespace::Namespace;
 pub use network::Network;
 use registry::Record;
+pub use wire::Wire;
 
 /// One lab: its hosts, its folder, and its entry in the registry of labs.
 ///

@@ -149,7 +149,7 @@ fn has_ipv6() -> bool {
 }
 
 /// Lets IPv6 be used at once, and says whether the kernel has it at all.
-fn prepare_ipv6() -> bool {
+pub(crate) fn prepare_ipv6() -> bool {
     if !has_ipv6() {
         return false;
     }

@@ -1,6 +1,6 @@
 //! A network namespace of a test's own, and what can be seen and done in it.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::process::Command;
 use std::thread;
@@ -16,26 +16,34 @@ use nix::sys::socket::{
 use nix::unistd::geteuid;
 use serde_json::Value;
 
-/// How long a SYN may stay without an answer until it counts as dropped. On the loopback the answer is there at once,
+/// How long a packet may stay without effect until it counts as dropped. On the loopback the answer is there at once,
 /// and the first repetition comes only after a second.
 const PATIENCE: u16 = 250;
 
 /// How long anything that must happen may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Runs `body` in a namespace where `lo` is up and has the addresses 192.0.2.7, .8, .9 and 2001:db8::7, ::8, ::9, and
-/// where ports 25, 587 and 8080 are open.
+/// The addresses that a namespace has.
+const ADDRESSES: [&str; 9] = [
+    "192.0.2.7",
+    "192.0.2.8",
+    "192.0.2.9",
+    "10.1.2.3",
+    "10.2.3.4",
+    "2001:db8::7",
+    "2001:db8::8",
+    "2001:db8::9",
+    "2001:db8:1::7",
+];
+
+/// Runs `body` in a namespace where `lo` is up and has the [`ADDRESSES`], and where TCP ports 25, 587 and 8080 are open.
 pub fn in_namespace(body: fn() -> Result<()>) -> Result<()> {
     ensure!(geteuid().is_root(), "needs root: run `cargo xtask test`");
     let inside = move || {
         unshare(CloneFlags::CLONE_NEWNET)?;
         run("ip", &["link", "set", "lo", "up"])?;
-        for last in ["7", "8", "9"] {
-            run("ip", &["address", "add", &format!("192.0.2.{last}/32"), "dev", "lo"])?;
-            run(
-                "ip",
-                &["address", "add", &format!("2001:db8::{last}/128"), "dev", "lo", "nodad"],
-            )?;
+        for address in ADDRESSES {
+            run("ip", &["address", "add", address, "dev", "lo", "nodad"])?;
         }
         let _open = [25, 587, 8080]
             .into_iter()
@@ -91,6 +99,15 @@ pub fn reaches(from: &str, port: u16) -> Result<bool> {
     }
 }
 
+/// Whether a UDP packet from this address to this port of the address itself arrives.
+pub fn delivers(from: &str, port: u16) -> Result<bool> {
+    let address: IpAddr = from.parse()?;
+    let receiver = UdpSocket::bind((address, port))?;
+    UdpSocket::bind((address, 0))?.send_to(b"a question", (address, port))?;
+    let mut wait = [PollFd::new(receiver.as_fd(), PollFlags::POLLIN)];
+    Ok(poll(&mut wait, PollTimeout::from(PATIENCE))? == 1)
+}
+
 /// Waits until it holds.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
@@ -144,6 +161,15 @@ pub fn counter(name: &str) -> Result<(u64, u64)> {
         counter["packets"].as_u64().context("packets")?,
         counter["bytes"].as_u64().context("bytes")?,
     ))
+}
+
+/// Packets that the table has dropped so far.
+pub fn dropped() -> Result<u64> {
+    let counters = objects("counter")?;
+    let dropped = counters
+        .iter()
+        .filter(|counter| counter["name"].as_str().is_some_and(|name| name.ends_with("-dropped")));
+    Ok(dropped.filter_map(|counter| counter["packets"].as_u64()).sum())
 }
 
 /// The names of all tables, with their families.

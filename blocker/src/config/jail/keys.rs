@@ -6,7 +6,7 @@ use crate::filter::layers::Layers;
 use crate::problem::{Problems, did_you_mean};
 
 /// Keys with a meaning here, beside those of a filter.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "enabled",
     "filter",
     "logpath",
@@ -23,6 +23,7 @@ const KEYS: [&str; 16] = [
     "ignoreip",
     "ignorecommand",
     "ignoreself",
+    "ipv6prefix",
 ];
 
 /// Keys of fail2ban's that say how its actions and its reading of files work. blocker has its own ways for both, so they are

@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use self::section::Section;
 use super::tree::Tree;
 use super::{BrokenJail, JailSettings, duration};
+use crate::ban::Ipv6Prefix;
 use crate::filter::definition::{self, Definition, LogType};
 use crate::filter::parameters::Named;
 use crate::filter::value::Value;
@@ -107,6 +108,7 @@ impl Reader<'_> {
             find_time: self.read("findtime", duration::parse, FIND_TIME),
             ban_time: self.read("bantime", duration::parse_ban_time, BAN_TIME),
             ignore: self.ignore(),
+            ipv6_prefix: self.read("ipv6prefix", ipv6_prefix, Ipv6Prefix::SUBNET),
         };
         let zone = self.read("logtimezone", date::parse_zone, TimeZone::system());
         let logs = self.logs();
@@ -330,6 +332,13 @@ const MAPPED_PREFIX_LEN: u8 = 96;
 fn max_retry(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (1..=MAX_MAX_RETRY).contains(number));
     number.ok_or_else(|| format!("`{text}` is no number from 1 to {MAX_MAX_RETRY}"))
+}
+
+fn ipv6_prefix(text: &str) -> Result<Ipv6Prefix, String> {
+    let bits = text.strip_prefix('/').unwrap_or(text).parse().ok();
+    bits.and_then(|bits| Ipv6Prefix::new(bits).ok()).ok_or_else(|| {
+        format!("`{text}` is no length of a prefix from 1 to 128; 64 bans a subscriber, 128 one address")
+    })
 }
 
 fn boolean(text: &str) -> Result<bool, String> {

@@ -1,216 +1,190 @@
 //! Sets in an nftables table of blocker's own, `inet blocker`.
 //!
 //! Works on every kernel with nf_tables and on every interface; a dropped packet costs one and a half times what it
-//! costs with generic XDP, and three times and more what it costs with native. Each jail has a set of addresses for
-//! each IP version, whose elements carry their ban's end as a timeout (`ruleset`). What a change means for the sets is
-//! worked out by `plan` from the `record` of what they hold; a `transaction` brings it into the kernel over a netlink
-//! `socket`. Other tables of the machine are not touched.
+//! costs with generic XDP, and three times and more what it costs with native.
+//!
+//! Each jail has a hash set for each length of prefix that it bans by (`sets`), whose elements carry their ban's end as a
+//! timeout; a packet's source is looked up with its bits behind the prefix masked. The nftables way to hold networks would
+//! be an interval set, but that refuses networks that lie within one another, and a jail may ban 10.0.0.0/8 until tonight
+//! and 10.1.0.0/16 until tomorrow; and a look-up in it costs more than twice what it costs in a hash (100,000 of each). A
+//! jail bans by few lengths, and each more costs one look-up. The sets for hosts and for IPv6's /64 are there from the
+//! start, others come with the first ban that needs them and stay with the table.
+//!
+//! The table is laid by `ruleset`, from the conditions in `rule`. `bans` brings changes into the sets: what one means for
+//! them is worked out by `plan` from the `record` of what they hold; a `transaction` brings it into the kernel over a
+//! netlink `socket`. `allowed` does the same for the allowlist. What the kernel really holds is read by `held`. Other tables of the machine are not touched.
 
+mod allowed;
+mod bans;
+mod held;
 mod names;
 mod plan;
 mod record;
+mod rule;
 mod ruleset;
+mod sets;
 mod socket;
 mod sys;
 mod transaction;
 
 use std::collections::HashSet;
-use std::iter::Peekable;
+use std::ffi::CStr;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
+use blocker_common::map::Outcome;
 use blocker_common::packet::Family;
+use ipnet::IpNet;
 use jiff::Timestamp;
-use nftnl::MsgType;
 use nix::errno::Errno;
 
-use self::names::{FAMILIES, Names};
-use self::plan::{Edit, Span, edits};
-use self::record::Record;
+use self::allowed::Interval;
+use self::bans::Bans;
+use self::names::Names;
+use self::ruleset::Layout;
+use self::sets::Place;
 use self::socket::{Answer, Socket};
-use self::sys::{Count, Counter, Element};
+use self::sys::{Count, Counter};
 use self::transaction::{Failure, Transaction};
-use super::{Drops, Firewall, JailScope, Kind, Rejected};
-use crate::ban::{Change, JailId};
+use super::{Counted, Firewall, Inherited, JailScope, Kind, Rejected};
+use crate::ban::{Change, Expiry, JailId, Subject};
 
-/// The table `inet blocker`. Dropping it removes the table.
+/// How often a difference is looked at again: the kernel's answer may lack what is there, while a set grows.
+const LOOKS: usize = 3;
+
+/// The table `inet blocker`. It stays when this value is dropped.
 #[derive(Debug)]
 pub struct Nftables {
     jails: Vec<JailScope>,
     names: Vec<Names>,
     socket: Socket,
-    record: Record,
-}
-
-/// A change, and what must be done for it.
-struct Step {
-    /// The change's place among those applied.
-    change: usize,
-    address: IpAddr,
-    edits: Vec<Edit>,
+    bans: Bans,
+    allowed: Vec<Interval>,
+    /// How many rules the table has, so that it shows when somebody takes one out.
+    rules: usize,
+    /// What the table is to hold from the start, until it is laid.
+    pending: Option<Vec<Change>>,
 }
 
 impl Nftables {
-    /// Lays the table, in place of one that a killed run has left, in the network namespace of the calling thread.
+    /// Prepares the table, in the network namespace of the calling thread. What is there from before stays in force until
+    /// [`settle`](Self::settle).
     ///
     /// # Errors
     ///
-    /// When the capability `CAP_NET_ADMIN` is missing, when the kernel has no nf_tables, when it does not take the
-    /// table, and when two jails have one name.
+    /// When the capability `CAP_NET_ADMIN` is missing, when the kernel has no nf_tables, and when two jails have one name.
     pub fn open(jails: &[JailScope]) -> anyhow::Result<Self> {
         let names = names::names(jails)?;
         let socket = Socket::open().map_err(|errno| explain(errno.into()))?;
-        ruleset::lay(&socket, jails, &names).map_err(explain)?;
-        Ok(Self {
+        let nftables = Self {
             jails: jails.to_vec(),
             names,
             socket,
-            record: Record::default(),
-        })
+            bans: Bans::default(),
+            allowed: Vec::new(),
+            rules: 0,
+            pending: Some(Vec::new()),
+        };
+        // Whether it may be asked for anything shows at the first question.
+        nftables.count_rules().map_err(|errno| explain(errno.into()))?;
+        Ok(nftables)
     }
 
-    /// Lays the table anew and fills it, if somebody else has removed it. `nft flush ruleset` does, and with it every
-    /// reload of Debian's nftables service.
-    fn mend(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        let Some(first) = self.names.first() else { return Ok(()) };
-        match self.count(first, Family::Ipv4) {
-            Err(Errno::ENOENT) => {}
-            found => {
-                return found
-                    .map(drop)
-                    .context("nftables: the table inet blocker cannot be read");
+    /// Lays the table with what it was told to hold, in place of the one that is there, in one step. Its counters go on from where
+    /// they were.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not take the table.
+    pub fn settle(&mut self) -> anyhow::Result<()> {
+        let Some(pending) = self.pending.take() else {
+            return Ok(());
+        };
+        let now = Timestamp::now();
+        if let Err(failure) = self.lay(&pending, now) {
+            // One element that the kernel does not take keeps it from taking any.
+            tracing::warn!(
+                %failure,
+                bans = pending.len(),
+                "the kernel does not take the table with all bans in one step; laying it without them, and then banning anew"
+            );
+            self.lay(&[], now).map_err(explain)?;
+            for Rejected { error, .. } in self.apply(&pending, now) {
+                tracing::error!("{error:#}");
             }
-        }
-        tracing::warn!("somebody has removed the table inet blocker; laying it again");
-        ruleset::lay(&self.socket, &self.jails, &self.names).map_err(explain)?;
-        let changes = std::mem::take(&mut self.record).changes(Instant::now(), now);
-        for Rejected { error, .. } in self.enforce(&changes, now) {
-            tracing::error!("{error:#}");
         }
         Ok(())
     }
 
-    fn enforce(&mut self, changes: &[Change], now: Timestamp) -> Vec<Rejected> {
-        let mut rejected = Vec::new();
-        let mut rest = changes.iter().enumerate().peekable();
-        while rest.peek().is_some() {
-            let steps = self.next_steps(&mut rest, now, &mut rejected);
-            self.carry_out(steps, &mut rejected);
-        }
-        rejected.sort_by_key(|rejected| rejected.change);
-        rejected
+    /// Takes the table out, whoever has laid it.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not let it.
+    pub fn clear() -> anyhow::Result<()> {
+        let socket = Socket::open().map_err(|errno| explain(errno.into()))?;
+        ruleset::remove(&socket).map_err(explain)
     }
 
-    /// As many changes as make a full transaction, at most one an address: what a second one needs depends on the
-    /// first.
-    fn next_steps<'a>(
-        &self,
-        changes: &mut Peekable<impl Iterator<Item = (usize, &'a Change)>>,
-        now: Timestamp,
-        rejected: &mut Vec<Rejected>,
-    ) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let mut addresses = HashSet::new();
-        let mut messages = 0;
-        while messages < Transaction::FULL
-            && let Some((change, Change { address, bans })) =
-                changes.next_if(|(_, change)| !addresses.contains(&change.address))
-        {
-            if let Some(ban) = bans.iter().find(|ban| self.names(ban.jail).is_none()) {
-                let error = anyhow!(
-                    "nftables: {address} is banned by jail {}, which there is not",
-                    ban.jail.0
-                );
-                rejected.push(Rejected { change, error });
-                continue;
-            }
-            let edits = edits(self.record.jails(*address), bans, now);
-            if !edits.is_empty() {
-                messages += edits.len() * MESSAGES;
-                addresses.insert(*address);
-                steps.push(Step {
-                    change,
-                    address: *address,
-                    edits,
-                });
-            }
-        }
-        steps
+    fn lay(&mut self, bans: &[Change], now: Timestamp) -> Result<(), Failure> {
+        let counters = self.names.iter().flat_map(|names| {
+            let of = move |family| Outcome::ALL.map(|outcome| names.counter(family, outcome));
+            Family::ALL.into_iter().flat_map(of)
+        });
+        let counts = counters.filter_map(|name| Some((name.clone(), self.count(&name).ok()?)));
+        let layout = Layout {
+            jails: &self.jails,
+            names: &self.names,
+            allowed: &self.allowed,
+            counts: &counts.collect(),
+        };
+        self.bans = ruleset::lay(&self.socket, layout, bans, now)?;
+        self.rules = self.count_rules()?;
+        Ok(())
     }
 
-    /// Has the kernel carry out the steps in as few transactions as it allows, and rejects those that it refuses alone.
-    fn carry_out(&mut self, steps: Vec<Step>, rejected: &mut Vec<Rejected>) {
-        let mut work = vec![steps];
-        while let Some(mut steps) = work.pop() {
-            if steps.is_empty() {
-                continue;
-            }
-            let at = Instant::now();
-            let failure = match self.send(&steps) {
-                Ok(()) => {
-                    for step in steps {
-                        self.record.note(step.address, &step.edits, at);
-                    }
-                    continue;
-                }
-                Err(failure) => failure,
-            };
-            if let [step] = steps.as_slice() {
-                let error = anyhow!("nftables: the kernel refused {}: {failure}", step.address);
-                rejected.push(Rejected {
-                    change: step.change,
-                    error,
-                });
-            } else if failure.parts.is_empty() {
-                work.push(steps.split_off(steps.len() / 2));
-                work.push(steps);
-            } else {
-                let mut good = Vec::new();
-                for (n, step) in steps.into_iter().enumerate() {
-                    if failure.parts.contains_key(&n) {
-                        work.push(vec![step]);
-                    } else {
-                        good.push(step);
-                    }
-                }
-                work.push(good);
-            }
+    /// Lays the table anew with all that it held, if somebody else has removed it or rules of it. `nft flush ruleset` does, and with
+    /// it every reload of Debian's nftables service.
+    fn mend(&mut self) -> anyhow::Result<()> {
+        let found = self
+            .count_rules()
+            .context("nftables: the table inet blocker cannot be read")?;
+        if found == self.rules {
+            return Ok(());
         }
+        tracing::warn!("somebody has removed the table inet blocker or rules of it; laying it again");
+        // The ends are reckoned from a time and back from the same; it does not matter which.
+        let now = Timestamp::UNIX_EPOCH;
+        let changes = self.bans.changes(Instant::now(), now);
+        self.lay(&changes, now).map_err(explain)
     }
 
-    fn send(&self, steps: &[Step]) -> Result<(), Failure> {
+    fn count_rules(&self) -> nix::Result<usize> {
+        let answers = self.socket.exchange([sys::rules_request().as_slice()])?.all;
+        let mut rules = 0;
+        for answer in answers {
+            match answer {
+                Answer::Data(message) => rules += usize::from(sys::is_rule(&message)),
+                Answer::Refused(_, Errno::ENOENT) => return Ok(0),
+                Answer::Refused(_, errno) => return Err(errno),
+                Answer::Done(_) => {}
+            }
+        }
+        Ok(rules)
+    }
+
+    /// Has the kernel's allowlist hold what it is to hold.
+    fn put_allowed(&self) -> anyhow::Result<()> {
         let mut transaction = Transaction::new();
-        for (part, Step { address, edits, .. }) in steps.iter().enumerate() {
-            for edit in edits {
-                let Some(names) = self.names(edit.jail) else { continue };
-                let timeout = match edit.span {
-                    Span::For(left) => Some(left),
-                    Span::Over | Span::Forever => None,
-                };
-                let element = Element {
-                    set: names.of(family(*address)),
-                    address: *address,
-                    timeout,
-                };
-                // An element that is added can be removed, whether it was there or has just expired; and only one that
-                // was removed gets a new timeout from every kernel.
-                transaction.add(part, &element, MsgType::Add);
-                transaction.add(part, &element, MsgType::Del);
-                if edit.span != Span::Over {
-                    transaction.add(part, &element, MsgType::Add);
-                }
-            }
-        }
-        transaction.commit(&self.socket)
+        allowed::replace(&mut transaction, &self.allowed);
+        transaction
+            .commit(&self.socket)
+            .context("nftables: the kernel refused the allowlist")
     }
 
-    fn names(&self, jail: JailId) -> Option<&Names> {
-        self.names.get(usize::from(jail.0))
-    }
-
-    fn count(&self, names: &Names, family: Family) -> nix::Result<Count> {
-        let request = Counter { name: names.of(family) }.request();
+    fn count(&self, name: &CStr) -> nix::Result<Count> {
+        let request = Counter::of(name).request();
         for answer in self.socket.exchange([request.as_slice()])?.all {
             match answer {
                 Answer::Data(message) => return Counter::parse(&message).ok_or(Errno::EBADMSG),
@@ -219,16 +193,6 @@ impl Nftables {
             }
         }
         Err(Errno::ENOMSG)
-    }
-}
-
-/// The most messages that one edit takes.
-const MESSAGES: usize = 3;
-
-fn family(address: IpAddr) -> Family {
-    match address {
-        IpAddr::V4(_) => Family::Ipv4,
-        IpAddr::V6(_) => Family::Ipv6,
     }
 }
 
@@ -256,42 +220,122 @@ impl Firewall for Nftables {
     }
 
     fn apply(&mut self, changes: &[Change], now: Timestamp) -> Vec<Rejected> {
-        if let Err(error) = self.mend(now) {
-            let error = format!("{error:#}");
-            return (0..changes.len())
-                .map(|change| Rejected {
-                    change,
-                    error: anyhow!(error.clone()),
-                })
-                .collect();
+        if let Some(pending) = &mut self.pending {
+            pending.extend_from_slice(changes);
+            return Vec::new();
         }
-        self.record.sweep(Instant::now());
-        self.enforce(changes, now)
-    }
-
-    fn drops(&self) -> anyhow::Result<Vec<Drops>> {
-        let mut drops = Vec::new();
-        for (jail, names) in (0..).map(JailId).zip(&self.names) {
-            for family in FAMILIES {
-                let Count { packets, bytes } = self
-                    .count(names, family)
-                    .with_context(|| format!("nftables: the counter {:?} cannot be read", names.of(family)))?;
-                drops.push(Drops {
-                    jail,
-                    family,
-                    packets,
-                    bytes,
-                });
+        let reject = |error: anyhow::Error| {
+            let error = format!("{error:#}");
+            let all = (0..changes.len()).map(|change| Rejected {
+                change,
+                error: anyhow!(error.clone()),
+            });
+            all.collect()
+        };
+        if let Err(error) = self.mend() {
+            return reject(error);
+        }
+        let sets = self.bans.sets().len();
+        let rejected = self.bans.apply(&self.socket, &self.names, changes, now);
+        if self.bans.sets().len() != sets {
+            match self.count_rules() {
+                Ok(rules) => self.rules = rules,
+                Err(errno) => return reject(errno.into()),
             }
         }
-        Ok(drops)
+        rejected
     }
-}
 
-impl Drop for Nftables {
-    fn drop(&mut self) {
-        if let Err(error) = ruleset::remove(&self.socket) {
-            tracing::error!("the table inet blocker cannot be removed: {error}");
+    fn inherited(&mut self, now: Timestamp) -> anyhow::Result<Vec<Inherited>> {
+        let mut all = Vec::new();
+        for (jail, names) in self.jails.iter().zip(&self.names) {
+            for place in Place::all(JailId(0)) {
+                let set = names.set(place.family, place.prefix_len);
+                let held = held::bans(&self.socket, [(place, set.as_c_str())].into_iter())
+                    .with_context(|| format!("nftables: the set {set:?} cannot be read"))?;
+                for (subject, bans) in held {
+                    all.extend(bans.into_iter().map(|(_, left)| Inherited {
+                        jail: jail.name.clone(),
+                        subject,
+                        // A sum beyond the calendar has no end.
+                        until: left.map_or(Expiry::Never, |left| {
+                            now.checked_add(left).map_or(Expiry::Never, Expiry::At)
+                        }),
+                    }));
+                }
+            }
         }
+        Ok(all)
+    }
+
+    fn compare(&mut self, wanted: &[Change], now: Timestamp) -> anyhow::Result<Vec<Change>> {
+        if self.pending.is_some() {
+            return Ok(Vec::new());
+        }
+        self.mend()?;
+        let context = "nftables: the table inet blocker cannot be read";
+        let mut allowed = Vec::new();
+        for family in Family::ALL {
+            allowed.extend(held::elements(&self.socket, names::allowed(family)).context(context)?);
+        }
+        let mut found: Vec<IpAddr> = allowed.into_iter().map(|(first, _)| first).collect();
+        let mut expected: Vec<IpAddr> = self.allowed.iter().map(Interval::first).collect();
+        found.sort();
+        expected.sort();
+        if found != expected {
+            tracing::warn!("somebody has changed the allowlist in the table inet blocker; putting it right");
+            self.put_allowed()?;
+        }
+        let mut held = held::bans(&self.socket, self.bans.sets().all()).context(context)?;
+        let mut mending = held::mending(&held, wanted, now);
+        for _ in 0..LOOKS {
+            if mending.is_empty() {
+                break;
+            }
+            held = held::bans(&self.socket, self.bans.sets().all()).context(context)?;
+            let again = held::mending(&held, wanted, now);
+            let again: HashSet<Subject> = again.iter().map(|change| change.subject).collect();
+            mending.retain(|change| again.contains(&change.subject));
+        }
+        self.bans.learn(&held);
+        Ok(mending)
+    }
+
+    fn allow(&mut self, networks: &[IpNet]) -> anyhow::Result<()> {
+        let before = std::mem::replace(&mut self.allowed, allowed::intervals(networks));
+        if self.pending.is_some() {
+            return Ok(());
+        }
+        let result = self.mend().and_then(|()| self.put_allowed());
+        if result.is_err() {
+            self.allowed = before;
+        }
+        result
+    }
+
+    fn counters(&self) -> anyhow::Result<Vec<Counted>> {
+        let mut all = Vec::with_capacity(self.names.len() * Family::ALL.len() * Outcome::ALL.len());
+        for (jail, names) in (0..).map(JailId).zip(&self.names) {
+            for family in Family::ALL {
+                for outcome in Outcome::ALL {
+                    let count = match outcome {
+                        Outcome::Dropped | Outcome::Allowed => {
+                            let name = names.counter(family, outcome);
+                            self.count(&name)
+                                .with_context(|| format!("nftables: the counter {name:?} cannot be read"))?
+                        }
+                        Outcome::WouldDrop => Count::default(),
+                    };
+                    all.push(Counted {
+                        jail,
+                        family,
+                        outcome,
+                        packets: count.packets,
+                        bytes: count.bytes,
+                    });
+                }
+            }
+        }
+        Ok(all)
     }
 }

@@ -1,13 +1,15 @@
-//! What sets and counters are called.
+//! What sets, chains and counters are called.
 //!
-//! `jail-NAME-ipv4` and `jail-NAME-ipv6`, for a set and for the counter of what it dropped. The word in front is there
-//! because nft reads names that start with a letter only and are no word of its language, and a jail may be called `25`
-//! or `drop`. All else that a jail's name may contain, nft reads as it prints it.
+//! All of a jail's names begin with `jail-NAME-ipv4` or `jail-NAME-ipv6`. The word in front is there because nft reads
+//! names that start with a letter only and are no word of its language, and a jail may be called `25` or `drop`. All else
+//! that a jail's name may contain, nft reads as it prints it. No two jails share a name, since what follows the family is
+//! nothing, a number or a word without `-`.
 
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
+use blocker_common::map::Outcome;
 use blocker_common::packet::Family;
 
 use crate::firewall::JailScope;
@@ -15,26 +17,66 @@ use crate::firewall::JailScope;
 /// The table, in the inet family.
 pub const TABLE: &CStr = c"blocker";
 
-/// The one chain in it.
-pub const CHAIN: &CStr = c"prerouting";
+/// The one chain in it that packets enter by themselves.
+pub const PREROUTING: &CStr = c"prerouting";
 
-/// Both IP versions, in the order in which everything here is.
-pub const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+/// The set of a family's networks whose packets are never dropped.
+pub const fn allowed(family: Family) -> &'static CStr {
+    match family {
+        Family::Ipv4 => c"allowed-ipv4",
+        Family::Ipv6 => c"allowed-ipv6",
+    }
+}
+
+/// The chain for a family's packets.
+pub const fn packets(family: Family) -> &'static CStr {
+    match family {
+        Family::Ipv4 => c"packets-ipv4",
+        Family::Ipv6 => c"packets-ipv6",
+    }
+}
+
+/// The chain for a family's fragments that are not the first.
+pub const fn fragments(family: Family) -> &'static CStr {
+    match family {
+        Family::Ipv4 => c"fragments-ipv4",
+        Family::Ipv6 => c"fragments-ipv6",
+    }
+}
+
+/// The chain for a family's packets that the n-th scope covers.
+pub fn scope(n: usize, family: Family) -> CString {
+    name(format!("scope-{n}-{}", family.name()))
+}
 
 /// The names for one jail.
 #[derive(Debug)]
 pub struct Names {
-    ipv4: CString,
-    ipv6: CString,
+    jail: String,
 }
 
 impl Names {
-    /// The name of the set and the counter for these packets.
-    pub fn of(&self, family: Family) -> &CStr {
-        match family {
-            Family::Ipv4 => &self.ipv4,
-            Family::Ipv6 => &self.ipv6,
+    /// The chain for a family's packets that the jail's scope covers.
+    pub fn chain(&self, family: Family) -> CString {
+        name(format!("jail-{}-{}", self.jail, family.name()))
+    }
+
+    /// The set of what is banned by prefixes of a length.
+    pub fn set(&self, family: Family, prefix_len: u8) -> CString {
+        match (family, prefix_len) {
+            (Family::Ipv4, 32) | (Family::Ipv6, 128) => self.chain(family),
+            _ => name(format!("jail-{}-{}-{prefix_len}", self.jail, family.name())),
         }
+    }
+
+    /// The chain for a family's packets that a ban of the jail covers.
+    pub fn banned(&self, family: Family) -> CString {
+        name(format!("jail-{}-{}-banned", self.jail, family.name()))
+    }
+
+    /// The counter of what became of those.
+    pub fn counter(&self, family: Family, outcome: Outcome) -> CString {
+        name(format!("jail-{}-{}-{}", self.jail, family.name(), outcome.name()))
     }
 }
 
@@ -50,50 +92,49 @@ pub fn names(jails: &[JailScope]) -> anyhow::Result<Vec<Names>> {
                 "jail {name:?}: the name must have 1 to 64 letters, digits, `-` or `_`"
             );
             ensure!(seen.insert(name), "jail {name:?}: the name is used twice");
-            let named = |family: &str| CString::new(format!("jail-{name}-{family}")).context("no NUL in a jail's name");
-            Ok(Names {
-                ipv4: named("ipv4")?,
-                ipv6: named("ipv6")?,
-            })
+            Ok(Names { jail: name.clone() })
         })
         .collect()
+}
+
+fn name(text: String) -> CString {
+    // There is no NUL to end it early: a jail's name has none, and nothing else here could have.
+    CString::new(text).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ban::{Protocol, Scope};
+    use crate::ban::Scope;
 
     fn jail(name: &str) -> JailScope {
         JailScope {
             name: name.to_owned(),
-            scope: Scope {
-                protocol: Protocol::Tcp,
-                ports: vec![25..=25],
-            },
+            scope: Scope::tcp(vec![25..=25]),
         }
     }
 
     #[test]
-    fn names_start_with_a_letter_and_are_told_apart() {
-        let names = names(&[jail("postfix"), jail("25"), jail("-_"), jail("postfix-ipv4")]).unwrap();
-        let all = names
-            .iter()
-            .flat_map(|names| FAMILIES.map(|family| names.of(family).to_str().unwrap().to_owned()))
-            .collect::<Vec<_>>();
-        assert_eq!(
-            all,
-            [
-                "jail-postfix-ipv4",
-                "jail-postfix-ipv6",
-                "jail-25-ipv4",
-                "jail-25-ipv6",
-                "jail--_-ipv4",
-                "jail--_-ipv6",
-                "jail-postfix-ipv4-ipv4",
-                "jail-postfix-ipv4-ipv6",
-            ]
-        );
+    fn a_jail_s_sets_are_named_by_family_and_prefix() {
+        let names = &names(&[jail("25")]).unwrap()[0];
+        assert_eq!(names.set(Family::Ipv4, 32).as_c_str(), c"jail-25-ipv4");
+        assert_eq!(names.set(Family::Ipv4, 8).as_c_str(), c"jail-25-ipv4-8");
+        assert_eq!(names.set(Family::Ipv6, 128).as_c_str(), c"jail-25-ipv6");
+        assert_eq!(names.set(Family::Ipv6, 32).as_c_str(), c"jail-25-ipv6-32");
+    }
+
+    #[test]
+    fn no_two_sets_share_a_name_whatever_the_jails_are_called() {
+        let jails = ["a", "a-ipv4", "a-ipv4-8", "a-ipv6-64", "-_", "a-ipv4-"].map(jail);
+        let mut seen = HashSet::new();
+        for names in names(&jails).unwrap() {
+            for (family, longest) in [(Family::Ipv4, 32), (Family::Ipv6, 128)] {
+                for prefix_len in 0..=longest {
+                    let set = names.set(family, prefix_len);
+                    assert!(seen.insert(set.clone()), "{set:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct Edit {
     pub span: Span,
 }
 
-/// The edits after which the kernel holds exactly `bans` for an address that is `held` in these jails' sets now.
+/// The edits after which the kernel holds exactly `bans` for a host or network that is `held` in these jails' sets now.
 ///
 /// A ban that is held already is edited too: its end may have moved.
 pub fn edits(held: impl Iterator<Item = JailId>, bans: &[Enforced], now: Timestamp) -> Vec<Edit> {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn freeing_an_address_that_is_not_held_needs_nothing() {
+    fn freeing_what_is_not_held_needs_nothing() {
         assert_eq!(edits([].into_iter(), &[], now()), []);
     }
 

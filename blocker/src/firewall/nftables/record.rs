@@ -1,23 +1,22 @@
-//! What the kernel has confirmed to hold, address by address.
+//! What the kernel has confirmed to hold, host by host and network by network.
 //!
 //! The kernel is asked to take out only what is in here, and when somebody else has removed the table, it is filled
 //! again from here. Ends are kept in the monotonic time by which the kernel counts its timeouts, so that a leap of the
 //! wall clock does not part the two.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::plan::{Edit, Span};
-use crate::ban::{Change, Enforced, Expiry, JailId};
+use crate::ban::{Change, Enforced, Expiry, JailId, Subject};
 
 /// How long an element is remembered beyond its end: the kernel counts from when it got the element, not from when it
 /// was planned.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// So few addresses are not worth sweeping.
+/// So few hosts and networks are not worth sweeping.
 const FEW: usize = 1024;
 
 /// One element of one jail's set.
@@ -31,8 +30,8 @@ struct Held {
 /// The kernel's sets as the kernel has confirmed them.
 #[derive(Debug)]
 pub struct Record {
-    held: HashMap<IpAddr, Vec<Held>>,
-    /// The number of addresses from which on sweeping is worth its while.
+    held: HashMap<Subject, Vec<Held>>,
+    /// The number of hosts and networks from which on sweeping is worth its while.
     sweep_from: usize,
 }
 
@@ -46,14 +45,14 @@ impl Default for Record {
 }
 
 impl Record {
-    /// The jails in whose sets the address is, as far as it has not expired.
-    pub fn jails(&self, address: IpAddr) -> impl Iterator<Item = JailId> {
-        self.held.get(&address).into_iter().flatten().map(|held| held.jail)
+    /// The jails in whose sets the host or network is, as far as it has not expired.
+    pub fn jails(&self, subject: Subject) -> impl Iterator<Item = JailId> {
+        self.held.get(&subject).into_iter().flatten().map(|held| held.jail)
     }
 
     /// Notes edits that the kernel has confirmed.
-    pub fn note(&mut self, address: IpAddr, edits: &[Edit], at: Instant) {
-        let held = self.held.entry(address).or_default();
+    pub fn note(&mut self, subject: Subject, edits: &[Edit], at: Instant) {
+        let held = self.held.entry(subject).or_default();
         for edit in edits {
             held.retain(|held| held.jail != edit.jail);
             match edit.span {
@@ -69,7 +68,7 @@ impl Record {
             }
         }
         if held.is_empty() {
-            self.held.remove(&address);
+            self.held.remove(&subject);
         }
     }
 
@@ -98,8 +97,8 @@ impl Record {
         };
         self.held
             .iter()
-            .map(|(&address, held)| Change {
-                address,
+            .map(|(&subject, held)| Change {
+                subject,
                 bans: held
                     .iter()
                     .map(|held| Enforced {
@@ -114,11 +113,11 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
-    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    fn subject() -> Subject {
+        "192.0.2.0/24".parse().unwrap()
+    }
 
     fn edit(jail: u16, span: Span) -> Edit {
         Edit {
@@ -128,7 +127,7 @@ mod tests {
     }
 
     fn jails(record: &Record) -> Vec<u16> {
-        record.jails(ADDRESS).map(|jail| jail.0).collect()
+        record.jails(subject()).map(|jail| jail.0).collect()
     }
 
     #[test]
@@ -136,14 +135,14 @@ mod tests {
         let mut record = Record::default();
         let at = Instant::now();
         record.note(
-            ADDRESS,
+            subject(),
             &[edit(0, Span::Forever), edit(1, Span::For(Duration::from_secs(9)))],
             at,
         );
         assert_eq!(jails(&record), [0, 1]);
-        record.note(ADDRESS, &[edit(0, Span::Over)], at);
+        record.note(subject(), &[edit(0, Span::Over)], at);
         assert_eq!(jails(&record), [1]);
-        record.note(ADDRESS, &[edit(1, Span::Over)], at);
+        record.note(subject(), &[edit(1, Span::Over)], at);
         assert!(record.held.is_empty());
     }
 
@@ -155,7 +154,7 @@ mod tests {
         };
         let at = Instant::now();
         record.note(
-            ADDRESS,
+            subject(),
             &[edit(0, Span::For(Duration::from_secs(9))), edit(1, Span::Forever)],
             at,
         );
@@ -170,7 +169,7 @@ mod tests {
     fn a_record_that_has_not_doubled_is_not_swept() {
         let mut record = Record::default();
         let at = Instant::now();
-        record.note(ADDRESS, &[edit(0, Span::For(Duration::from_secs(9)))], at);
+        record.note(subject(), &[edit(0, Span::For(Duration::from_secs(9)))], at);
         record.sweep(at + Duration::from_secs(3600));
         assert_eq!(jails(&record), [0]);
     }
@@ -180,7 +179,7 @@ mod tests {
         let mut record = Record::default();
         let (at, now) = (Instant::now(), Timestamp::from_second(1_700_000_000).unwrap());
         record.note(
-            ADDRESS,
+            subject(),
             &[edit(0, Span::For(Duration::from_secs(9))), edit(1, Span::Forever)],
             at,
         );
@@ -189,7 +188,7 @@ mod tests {
         assert_eq!(
             changes,
             [Change {
-                address: ADDRESS,
+                subject: subject(),
                 bans: vec![
                     Enforced { jail: JailId(0), until },
                     Enforced {

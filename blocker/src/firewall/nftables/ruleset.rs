@@ -2,83 +2,151 @@
 //!
 //! ```text
 //! table inet blocker {
-//!     counter jail-mail-ipv4 { … }
+//!     set allowed-ipv4 { type ipv4_addr; flags interval; }
 //!     set jail-mail-ipv4 { type ipv4_addr; flags timeout; }
+//!     set jail-mail-ipv4-24 { type ipv4_addr; flags timeout; }
+//!     counter jail-mail-ipv4-dropped { … }
+//!     counter jail-mail-ipv4-allowed { … }
 //!     chain prerouting {
 //!         type filter hook prerouting priority raw; policy accept;
-//!         meta nfproto ipv4 tcp dport 25 ip saddr @jail-mail-ipv4 counter name "jail-mail-ipv4" drop
+//!         meta nfproto ipv4 goto packets-ipv4
+//!     }
+//!     chain packets-ipv4 {
+//!         ip frag-off & 0x1fff != 0 goto fragments-ipv4
+//!         tcp dport 25 jump scope-0-ipv4
+//!     }
+//!     chain fragments-ipv4 {
+//!         meta l4proto tcp jump scope-0-ipv4
+//!     }
+//!     chain scope-0-ipv4 {
+//!         jump jail-mail-ipv4
+//!     }
+//!     chain jail-mail-ipv4 {
+//!         ip saddr @jail-mail-ipv4 goto jail-mail-ipv4-banned
+//!         ip saddr & 255.255.255.0 @jail-mail-ipv4-24 goto jail-mail-ipv4-banned
+//!     }
+//!     chain jail-mail-ipv4-banned {
+//!         ip saddr @allowed-ipv4 counter name "jail-mail-ipv4-allowed" accept
+//!         counter name "jail-mail-ipv4-dropped" drop
 //!     }
 //! }
 //! ```
 //!
-//! The chain comes before connection tracking, so that a dropped packet leaves no trace there, and before any
-//! translation of destination ports. A packet that no ban can cover leaves each rule at the family, the protocol or the
-//! port, before the set.
+//! And the same for IPv6. The first chain comes before connection tracking, so that a dropped packet leaves no trace
+//! there, and before any translation of destination ports. A packet that no ban can cover is asked for its port once for
+//! each scope, however many jails share it, and for nothing else.
+//!
+//! Without connection tracking nothing has put fragments together there. The first carries the ports and is treated like a
+//! packet; the others do not say where they go, and are held to be covered by every scope that has any port of their
+//! protocol. They leave before the ports are compared, since kernels before 5.18 would take their contents for ports.
 
-use std::ffi::CStr;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::ops::RangeInclusive;
 
-use blocker_common::packet::Family;
+use blocker_common::map::Outcome;
+use blocker_common::packet::{Family, Protocol};
+use jiff::Timestamp;
+use nftnl::expr::{Lookup, Verdict};
 use nftnl::set::{Set, SetKey};
-use nftnl::{Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table, nft_expr};
-use nix::libc::{IPPROTO_TCP, NFPROTO_IPV4, NFPROTO_IPV6};
+use nftnl::{Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Table};
 
-use super::names::{CHAIN, FAMILIES, Names, TABLE};
+use super::allowed::{self, Interval};
+use super::bans::Bans;
+use super::names::{self, Names, PREROUTING, TABLE};
+use super::rule::Draft;
+use super::sets::{Place, Sets};
 use super::socket::Socket;
-use super::sys::{Counter, let_elements_expire};
+use super::sys::{Count, Counter, Holds, let_hold};
 use super::transaction::{Failure, Transaction};
-use crate::ban::Protocol;
+use crate::ban::{Change, JailId, Scope};
 use crate::firewall::JailScope;
 
 /// The kernel's `NF_IP_PRI_RAW`: before connection tracking.
 const RAW: i32 = -300;
 
-/// Lays the table with empty sets, in place of any that is there, in one transaction.
-pub fn lay(socket: &Socket, jails: &[JailScope], names: &[Names]) -> Result<(), Failure> {
-    let table = Table::new(TABLE, ProtoFamily::Inet);
+const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+
+/// What a table is to be.
+#[derive(Clone, Copy)]
+pub struct Layout<'a> {
+    /// The jails.
+    pub jails: &'a [JailScope],
+    /// What is called after each.
+    pub names: &'a [Names],
+    /// The allowlist.
+    pub allowed: &'a [Interval],
+    /// From where counters go on, by their names.
+    pub counts: &'a HashMap<CString, Count>,
+}
+
+/// Lays the table in place of any that is there, with these bans in it, in one transaction: at no time is there none, or one without
+/// its bans. Returns what it holds.
+pub fn lay(socket: &Socket, layout: Layout<'_>, bans: &[Change], now: Timestamp) -> Result<Bans, Failure> {
+    let Layout {
+        jails, names, allowed, ..
+    } = layout;
+    let table = table();
     let mut transaction = Transaction::new();
     clear(&mut transaction, &table);
     transaction.add(0, &table, MsgType::Add);
-
-    let mut chain = Chain::new(CHAIN, &table);
+    let mut sets = Sets::default();
+    let scopes = scopes(jails, names);
+    // A rule that names a chain or a set must come after it.
+    for family in Family::ALL {
+        let list = add_set(
+            &mut transaction,
+            0,
+            &table,
+            family,
+            names::allowed(family),
+            Holds::Intervals,
+        );
+        for names in names {
+            lay_banned(&mut transaction, &table, names, family, (&list, layout.counts));
+            let chain = Chain::new(names.chain(family), &table);
+            transaction.add(0, &chain, MsgType::Add);
+        }
+        lay_packets(&mut transaction, &table, &scopes, family);
+    }
+    for (jail, names) in (0..).map(JailId).zip(names) {
+        for place in Place::usual(jail) {
+            sets.name_or_lay(place, || lay_set(&mut transaction, 0, names, place));
+        }
+    }
+    let mut chain = Chain::new(PREROUTING, &table);
     chain.set_type(ChainType::Filter);
     chain.set_hook(Hook::PreRouting, RAW);
     chain.set_policy(Policy::Accept);
     transaction.add(0, &chain, MsgType::Add);
-
-    let mut ids = 1..;
-    for (jail, names) in jails.iter().zip(names) {
-        let Protocol::Tcp = jail.scope.protocol;
-        for (family, id) in FAMILIES.into_iter().zip(&mut ids) {
-            let name = names.of(family);
-            transaction.add(0, &Counter { name }, MsgType::Add);
-            let ports = &jail.scope.ports;
-            match family {
-                Family::Ipv4 => enforce(
-                    &mut transaction,
-                    &chain,
-                    &set::<Ipv4Addr>(name, id, &table),
-                    family,
-                    ports,
-                ),
-                Family::Ipv6 => enforce(
-                    &mut transaction,
-                    &chain,
-                    &set::<Ipv6Addr>(name, id, &table),
-                    family,
-                    ports,
-                ),
-            }
-        }
+    for family in Family::ALL {
+        let rule = Draft::new(&chain).of(family).then(goto(names::packets(family)));
+        transaction.add(0, &rule, MsgType::Add);
     }
-    transaction.commit(socket)
+    allowed::replace(&mut transaction, allowed);
+    let bans = Bans::fill(&mut transaction, sets, names, bans, now);
+    transaction.commit(socket)?;
+    Ok(bans)
+}
+
+/// Adds a set of bans, and the rule that looks up sources in it. Returns the set's name.
+pub fn lay_set(transaction: &mut Transaction, part: usize, names: &Names, place: Place) -> CString {
+    let Place { family, prefix_len, .. } = place;
+    let table = table();
+    let name = names.set(family, prefix_len);
+    let set = add_set(transaction, part, &table, family, &name, Holds::Expiring);
+    let chain = Chain::new(names.chain(family), &table);
+    let rule = Draft::new(&chain)
+        .from(family, prefix_len, &set)
+        .then(goto(&names.banned(family)));
+    transaction.add(part, &rule, MsgType::Add);
+    name
 }
 
 /// Takes the table out, if it is there.
 pub fn remove(socket: &Socket) -> Result<(), Failure> {
     let mut transaction = Transaction::new();
-    clear(&mut transaction, &Table::new(TABLE, ProtoFamily::Inet));
+    clear(&mut transaction, &table());
     transaction.commit(socket)
 }
 
@@ -88,46 +156,120 @@ fn clear(transaction: &mut Transaction, table: &Table) {
     transaction.add(0, table, MsgType::Del);
 }
 
-fn set<'a, K: SetKey>(name: &CStr, id: u32, table: &'a Table) -> Set<'a, K> {
-    let mut set = Set::new_named(name, id, table, ProtoFamily::Inet);
-    let_elements_expire(&mut set);
-    set
+/// What becomes of a jail's banned packets.
+fn lay_banned(
+    transaction: &mut Transaction,
+    table: &Table,
+    names: &Names,
+    family: Family,
+    (allowed, counts): (&Lookup, &HashMap<CString, Count>),
+) {
+    let counters = [Outcome::Allowed, Outcome::Dropped].map(|outcome| names.counter(family, outcome));
+    for name in &counters {
+        let start = counts.get(name).copied().unwrap_or_default();
+        transaction.add(0, &Counter { name, start }, MsgType::Add);
+    }
+    let [passed, dropped] = &counters;
+    let chain = Chain::new(names.banned(family), table);
+    transaction.add(0, &chain, MsgType::Add);
+    let all_bits = match family {
+        Family::Ipv4 => 32,
+        Family::Ipv6 => 128,
+    };
+    let rule = Draft::new(&chain)
+        .from(family, all_bits, allowed)
+        .count(passed)
+        .then(Verdict::Accept);
+    transaction.add(0, &rule, MsgType::Add);
+    let rule = Draft::new(&chain).count(dropped).then(Verdict::Drop);
+    transaction.add(0, &rule, MsgType::Add);
 }
 
-/// Adds the set, and a rule for each range of ports that drops what comes from its addresses.
-fn enforce<K>(
-    transaction: &mut Transaction,
-    chain: &Chain<'_>,
-    set: &Set<'_, K>,
-    family: Family,
-    ports: &[RangeInclusive<u16>],
-) {
-    transaction.add(0, set, MsgType::Add);
-    for range in ports {
-        let mut rule = Rule::new(chain);
-        rule.add_expr(&nft_expr!(meta nfproto));
-        rule.add_expr(&nft_expr!(
-            cmp == match family {
-                Family::Ipv4 => NFPROTO_IPV4 as u8,
-                Family::Ipv6 => NFPROTO_IPV6 as u8,
+/// Which jails a family's packets are held against.
+fn lay_packets(transaction: &mut Transaction, table: &Table, scopes: &[(&Scope, Vec<&Names>)], family: Family) {
+    let packets = Chain::new(names::packets(family), table);
+    let fragments = Chain::new(names::fragments(family), table);
+    transaction.add(0, &packets, MsgType::Add);
+    transaction.add(0, &fragments, MsgType::Add);
+    let rule = Draft::new(&packets)
+        .later_fragment(family)
+        .then(goto(names::fragments(family)));
+    transaction.add(0, &rule, MsgType::Add);
+    for (n, (scope, jails)) in scopes.iter().enumerate() {
+        let name = names::scope(n, family);
+        let chain = Chain::new(&name, table);
+        transaction.add(0, &chain, MsgType::Add);
+        for names in jails {
+            let rule = Draft::new(&chain).then(jump(&names.chain(family)));
+            transaction.add(0, &rule, MsgType::Add);
+        }
+        for protocol in PROTOCOLS {
+            let ports = scope.ports(protocol);
+            for ports in ports {
+                let rule = Draft::new(&packets).to(protocol, ports).then(jump(&name));
+                transaction.add(0, &rule, MsgType::Add);
             }
-        ));
-        rule.add_expr(&nft_expr!(meta l4proto));
-        rule.add_expr(&nft_expr!(cmp == IPPROTO_TCP as u8));
-        rule.add_expr(&nft_expr!(payload tcp dport));
-        if range.start() == range.end() {
-            rule.add_expr(&nft_expr!(cmp == range.start().to_be()));
-        } else {
-            rule.add_expr(&nft_expr!(cmp >= range.start().to_be()));
-            rule.add_expr(&nft_expr!(cmp <= range.end().to_be()));
+            if !ports.is_empty() {
+                let rule = Draft::new(&fragments).carrying(protocol).then(jump(&name));
+                transaction.add(0, &rule, MsgType::Add);
+            }
         }
-        match family {
-            Family::Ipv4 => rule.add_expr(&nft_expr!(payload ipv4 saddr)),
-            Family::Ipv6 => rule.add_expr(&nft_expr!(payload ipv6 saddr)),
-        }
-        rule.add_expr(&nft_expr!(lookup set));
-        rule.add_expr(&Counter { name: set.get_name() });
-        rule.add_expr(&nft_expr!(verdict drop));
-        transaction.add(0, &rule, MsgType::Add);
     }
+}
+
+/// The scopes that there are, each with its jails.
+fn scopes<'a>(jails: &'a [JailScope], names: &'a [Names]) -> Vec<(&'a Scope, Vec<&'a Names>)> {
+    let mut scopes = Vec::<(&Scope, Vec<&Names>)>::new();
+    for (JailScope { scope, .. }, names) in jails.iter().zip(names) {
+        match scopes.iter_mut().find(|(known, _)| *known == scope) {
+            Some((_, jails)) => jails.push(names),
+            None => scopes.push((scope, vec![names])),
+        }
+    }
+    scopes
+}
+
+fn table() -> Table {
+    Table::new(TABLE, ProtoFamily::Inet)
+}
+
+fn jump(chain: &CStr) -> Verdict {
+    Verdict::Jump {
+        chain: chain.to_owned(),
+    }
+}
+
+fn goto(chain: &CStr) -> Verdict {
+    Verdict::Goto {
+        chain: chain.to_owned(),
+    }
+}
+
+/// Adds a set, and returns what looks it up.
+fn add_set(
+    transaction: &mut Transaction,
+    part: usize,
+    table: &Table,
+    family: Family,
+    name: &CStr,
+    holds: Holds,
+) -> Lookup {
+    match family {
+        Family::Ipv4 => add_set_of::<Ipv4Addr>(transaction, part, table, name, holds),
+        Family::Ipv6 => add_set_of::<Ipv6Addr>(transaction, part, table, name, holds),
+    }
+}
+
+fn add_set_of<K: SetKey>(
+    transaction: &mut Transaction,
+    part: usize,
+    table: &Table,
+    name: &CStr,
+    holds: Holds,
+) -> Lookup {
+    // The number is for rules that look up a set without a name.
+    let mut set = Set::<K>::new_named(name, 0, table, ProtoFamily::Inet);
+    let_hold(&mut set, holds);
+    transaction.add(part, &set, MsgType::Add);
+    Lookup::new(&set)
 }

@@ -11,7 +11,7 @@ use nix::sys::socket::{
 };
 
 /// Room for what is sent: a transaction is one datagram and must fit as a whole.
-const SEND_BUFFER: usize = 16 << 20;
+const SEND_BUFFER: usize = 256 << 20;
 
 /// Room for the answers: the kernel queues all errors of a transaction before the first can be read.
 const RECEIVE_BUFFER: usize = 4 << 20;

@@ -1,9 +1,11 @@
-//! What nftnl's safe interface has no word for, through libnftnl's own: sets whose elements expire, element timeouts,
-//! named counters. All unsafe code of this firewall is in here.
+//! What nftnl's safe interface has no word for, through libnftnl's own: sets whose elements expire or are intervals,
+//! those elements, named counters, IPv6 fragments. All unsafe code of this firewall is in here.
 #![expect(
     unsafe_code,
     reason = "libnftnl is a C library, and the safe wrapper covers only a part of it"
 )]
+
+mod held;
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
@@ -17,11 +19,14 @@ use nftnl::set::Set;
 use nftnl::{MsgType, NlMsg, Rule, nft_nlmsg_maxsize};
 use nftnl_sys::libc::{self, nlmsghdr};
 
+pub use self::held::Elements;
 use super::names::TABLE;
 
 const ACK: u16 = libc::NLM_F_ACK as u16;
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
 const INET: u16 = libc::NFPROTO_INET as u16;
+/// The kernel's `NFNL_SUBSYS_NFTABLES`.
+const NF_TABLES: u16 = libc::NFNL_SUBSYS_NFTABLES as u16;
 /// The kernel's `NFT_OBJECT_COUNTER`.
 const COUNTER: u32 = 1;
 
@@ -48,15 +53,24 @@ unsafe impl<M: NlMsg> NlMsg for Numbered<'_, M> {
     }
 }
 
-/// Makes it a set whose elements may carry a timeout.
-pub fn let_elements_expire<K>(set: &mut Set<'_, K>) {
+/// What a set holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Single keys, each of which may carry a timeout.
+    Expiring,
+    /// Intervals that do not touch: an element for the first key, and one for the first key behind.
+    Intervals,
+}
+
+/// Makes it a set that holds these.
+pub fn let_hold<K>(set: &mut Set<'_, K>, holds: Holds) {
+    let flags = match holds {
+        Holds::Expiring => libc::NFT_SET_TIMEOUT,
+        Holds::Intervals => libc::NFT_SET_INTERVAL,
+    };
     // SAFETY: the set is alive and not shared.
     unsafe {
-        nftnl_sys::nftnl_set_set_u32(
-            set.as_ptr().as_ptr(),
-            nftnl_sys::NFTNL_SET_FLAGS as u16,
-            libc::NFT_SET_TIMEOUT as u32,
-        );
+        nftnl_sys::nftnl_set_set_u32(set.as_ptr().as_ptr(), nftnl_sys::NFTNL_SET_FLAGS as u16, flags as u32);
     }
 }
 
@@ -66,8 +80,19 @@ pub struct Element<'a> {
     pub set: &'a CStr,
     /// The address.
     pub address: IpAddr,
-    /// When the kernel takes it out, if ever.
-    pub timeout: Option<Duration>,
+    /// What it says of the address.
+    pub role: Role,
+}
+
+/// What an element says of its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is in the set, or the first of an interval that is.
+    Member,
+    /// It is in the set until the kernel takes it out after this time.
+    MemberFor(Duration),
+    /// It is the first behind an interval.
+    Behind,
 }
 
 // SAFETY: the message holds one element and two names, far less than the largest message.
@@ -97,9 +122,17 @@ unsafe impl NlMsg for Element<'_> {
             let element = allocated(nftnl_sys::nftnl_set_elem_alloc());
             let attribute = nftnl_sys::NFTNL_SET_ELEM_KEY as u16;
             nftnl_sys::nftnl_set_elem_set(element, attribute, key.as_ptr().cast(), key.len() as u32);
-            if let Some(timeout) = self.timeout {
-                let attribute = nftnl_sys::NFTNL_SET_ELEM_TIMEOUT as u16;
-                nftnl_sys::nftnl_set_elem_set_u64(element, attribute, timeout.as_millis() as u64);
+            match self.role {
+                Role::Member => {}
+                Role::MemberFor(timeout) => {
+                    let attribute = nftnl_sys::NFTNL_SET_ELEM_TIMEOUT as u16;
+                    nftnl_sys::nftnl_set_elem_set_u64(element, attribute, timeout.as_millis() as u64);
+                }
+                Role::Behind => {
+                    let attribute = nftnl_sys::NFTNL_SET_ELEM_FLAGS as u16;
+                    let flags = libc::NFT_SET_ELEM_INTERVAL_END as u32;
+                    nftnl_sys::nftnl_set_elem_set_u32(element, attribute, flags);
+                }
             }
             nftnl_sys::nftnl_set_elem_add(set, element);
             let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind as u16, INET, flags, seq);
@@ -109,14 +142,58 @@ unsafe impl NlMsg for Element<'_> {
     }
 }
 
+/// All elements of a set, whatever they are. They can only be removed, and it is no error when there are none.
+pub struct AllElements<'a> {
+    /// The set's name.
+    pub set: &'a CStr,
+}
+
+// SAFETY: the message holds two names, far less than the largest message.
+unsafe impl NlMsg for AllElements<'_> {
+    unsafe fn write(&self, buf: *mut c_void, seq: u32, _msg_type: MsgType) {
+        let kind = libc::NFT_MSG_DELSETELEM as u16;
+        // SAFETY: the caller answers for the buffer. The set is freed here and copies what it is given.
+        unsafe {
+            let set = allocated(nftnl_sys::nftnl_set_alloc());
+            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_TABLE as u16, TABLE.as_ptr());
+            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_NAME as u16, self.set.as_ptr());
+            let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind, INET, ACK, seq);
+            nftnl_sys::nftnl_set_elems_nlmsg_build_payload(header, set);
+            nftnl_sys::nftnl_set_free(set);
+        }
+    }
+}
+
+/// In a rule: the two bytes with an IPv6 fragment's offset and flags, wherever its fragment header is. No packet without
+/// one gets any further in the rule.
+pub struct Ipv6FragmentOffset;
+
+impl Expression for Ipv6FragmentOffset {
+    fn to_expr(&self, _rule: &Rule<'_>) -> NonNull<nftnl_sys::nftnl_expr> {
+        // SAFETY: the expression holds numbers only; the rule that asked for it takes it over.
+        unsafe {
+            let field = allocated(nftnl_sys::nftnl_expr_alloc(c"exthdr".as_ptr()));
+            let header = libc::IPPROTO_FRAGMENT as u8;
+            nftnl_sys::nftnl_expr_set_u8(field, nftnl_sys::NFTNL_EXPR_EXTHDR_TYPE as u16, header);
+            nftnl_sys::nftnl_expr_set_u32(field, nftnl_sys::NFTNL_EXPR_EXTHDR_OFFSET as u16, 2);
+            nftnl_sys::nftnl_expr_set_u32(field, nftnl_sys::NFTNL_EXPR_EXTHDR_LEN as u16, 2);
+            let register = libc::NFT_REG_1 as u32;
+            nftnl_sys::nftnl_expr_set_u32(field, nftnl_sys::NFTNL_EXPR_EXTHDR_DREG as u16, register);
+            NonNull::new_unchecked(field)
+        }
+    }
+}
+
 /// A counter with a name, which several rules may share.
 pub struct Counter<'a> {
     /// The name.
     pub name: &'a CStr,
+    /// From where it counts on, when it is added.
+    pub start: Count,
 }
 
 /// A counter's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Packets.
     pub packets: u64,
@@ -124,34 +201,24 @@ pub struct Count {
     pub bytes: u64,
 }
 
-impl Counter<'_> {
+impl<'a> Counter<'a> {
+    /// The counter of this name, which counts from nothing.
+    pub fn of(name: &'a CStr) -> Self {
+        Self {
+            name,
+            start: Count::default(),
+        }
+    }
+
     /// The message that asks the kernel for the counter's values.
     pub fn request(&self) -> Vec<u8> {
-        // In words of four bytes: a netlink message is aligned so.
-        let mut words = vec![0u32; (nft_nlmsg_maxsize() as usize).div_ceil(4)];
         // SAFETY: the buffer has room for the largest message.
-        let length = unsafe { self.build(words.as_mut_ptr().cast(), libc::NFT_MSG_GETOBJ, 0, 1) };
-        words
-            .into_iter()
-            .flat_map(u32::to_ne_bytes)
-            .take(length as usize)
-            .collect()
+        request(|buf| unsafe { self.build(buf, libc::NFT_MSG_GETOBJ, 0, 1) })
     }
 
     /// The values in the kernel's answer.
     pub fn parse(answer: &[u8]) -> Option<Count> {
-        let words = answer
-            .chunks(4)
-            .map(|chunk| {
-                let mut word = [0; 4];
-                word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
-                u32::from_ne_bytes(word)
-            })
-            .collect::<Vec<_>>();
-        // The message's own length must not lead beyond its end; 20 bytes are the netlink and the netfilter header.
-        if answer.len() < 20 || *words.first()? as usize != answer.len() {
-            return None;
-        }
+        let words = whole_message(answer)?;
         let (packets, bytes) = (
             nftnl_sys::NFTNL_OBJ_CTR_PKTS as u16,
             nftnl_sys::NFTNL_OBJ_CTR_BYTES as u16,
@@ -188,6 +255,11 @@ impl Counter<'_> {
             nftnl_sys::nftnl_obj_set_str(object, nftnl_sys::NFTNL_OBJ_TABLE as u16, TABLE.as_ptr());
             nftnl_sys::nftnl_obj_set_str(object, nftnl_sys::NFTNL_OBJ_NAME as u16, self.name.as_ptr());
             nftnl_sys::nftnl_obj_set_u32(object, nftnl_sys::NFTNL_OBJ_TYPE as u16, COUNTER);
+            if self.start != Count::default() {
+                let (packets, bytes) = (nftnl_sys::NFTNL_OBJ_CTR_PKTS, nftnl_sys::NFTNL_OBJ_CTR_BYTES);
+                nftnl_sys::nftnl_obj_set_u64(object, packets as u16, self.start.packets);
+                nftnl_sys::nftnl_obj_set_u64(object, bytes as u16, self.start.bytes);
+            }
             let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind as u16, INET, flags, seq);
             nftnl_sys::nftnl_obj_nlmsg_build_payload(header, object);
             nftnl_sys::nftnl_obj_free(object);
@@ -222,6 +294,52 @@ impl Expression for Counter<'_> {
     }
 }
 
+/// The message that asks the kernel for all rules of the table.
+pub fn rules_request() -> Vec<u8> {
+    let (kind, flags) = (libc::NFT_MSG_GETRULE as u16, libc::NLM_F_DUMP as u16);
+    // SAFETY: the buffer has room for the largest message, and this one holds a name. The rule copies it and is freed here.
+    request(|buf| unsafe {
+        let rule = allocated(nftnl_sys::nftnl_rule_alloc());
+        nftnl_sys::nftnl_rule_set_str(rule, nftnl_sys::NFTNL_RULE_TABLE as u16, TABLE.as_ptr());
+        let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind, INET, flags, 1);
+        nftnl_sys::nftnl_rule_nlmsg_build_payload(header, rule);
+        nftnl_sys::nftnl_rule_free(rule);
+        (*header).nlmsg_len
+    })
+}
+
+/// Whether one of the kernel's answers is a rule.
+pub fn is_rule(answer: &[u8]) -> bool {
+    kind(answer) == Some(libc::NFT_MSG_NEWRULE)
+}
+
+/// What a message of nf_tables is about; none where it is of another subsystem or of netlink itself.
+fn kind(answer: &[u8]) -> Option<libc::c_int> {
+    let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
+    (kind >> 8 == NF_TABLES).then_some((kind & 0xff).into())
+}
+
+/// A message of its own, which `build` writes; it returns the length.
+fn request(build: impl FnOnce(*mut c_void) -> u32) -> Vec<u8> {
+    // In words of four bytes: a netlink message is aligned so.
+    let mut words = vec![0u32; (nft_nlmsg_maxsize() as usize).div_ceil(4)];
+    let length = build(words.as_mut_ptr().cast());
+    let bytes = words.into_iter().flat_map(u32::to_ne_bytes);
+    bytes.take(length as usize).collect()
+}
+
+/// A message from the kernel, aligned, if it is as long as it says.
+fn whole_message(answer: &[u8]) -> Option<Vec<u32>> {
+    let word = |chunk: &[u8]| {
+        let mut word = [0; 4];
+        word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+        u32::from_ne_bytes(word)
+    };
+    let words: Vec<u32> = answer.chunks(4).map(word).collect();
+    // Its own length must not lead beyond its end; 20 bytes are the netlink and the netfilter header.
+    (answer.len() >= 20 && *words.first()? as usize == answer.len()).then_some(words)
+}
+
 /// The pointer, or the end of a process that has no memory left, as with any other allocation.
 fn allocated<T>(pointer: *mut T) -> *mut T {
     if pointer.is_null() {
@@ -236,14 +354,14 @@ mod tests {
 
     #[test]
     fn a_request_is_one_whole_message() {
-        let request = Counter { name: c"jail-a-ipv4" }.request();
+        let request = Counter::of(c"jail-a-ipv4-dropped").request();
         assert_eq!(request[..4], u32::try_from(request.len()).unwrap().to_ne_bytes());
-        assert!(request.windows(11).any(|window| window == b"jail-a-ipv4"));
+        assert!(request.windows(19).any(|window| window == b"jail-a-ipv4-dropped"));
     }
 
     #[test]
     fn what_is_no_counter_is_not_parsed() {
-        let request = Counter { name: c"jail-a-ipv4" }.request();
+        let request = Counter::of(c"jail-a-ipv4-dropped").request();
         assert_eq!(Counter::parse(&request), None, "it has no values");
         for length in 0..request.len() {
             assert_eq!(Counter::parse(&request[..length]), None);

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 
+use aya::programs::xdp::XdpLinkId;
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use thiserror::Error;
 
@@ -72,7 +73,7 @@ pub enum AttachError {
 }
 
 /// Attaches `program` to `interface`, in the best mode that the interface takes.
-pub(super) fn attach(program: &mut Xdp, interface: &str) -> Result<Attachment, AttachError> {
+pub(super) fn attach(program: &mut Xdp, interface: &str) -> Result<(Attachment, XdpLinkId), AttachError> {
     if !has_ethernet_headers(interface) {
         return Err(AttachError::NoEthernet(interface.to_owned()));
     }
@@ -81,11 +82,11 @@ pub(super) fn attach(program: &mut Xdp, interface: &str) -> Result<Attachment, A
         mode,
     };
     let driver = match try_mode(program, interface, XdpMode::Driver)? {
-        Ok(()) => return Ok(attached(Mode::Driver)),
+        Ok(link) => return Ok((attached(Mode::Driver), link)),
         Err(error) => error,
     };
     match try_mode(program, interface, XdpMode::Skb)? {
-        Ok(()) => Ok(attached(Mode::Generic)),
+        Ok(link) => Ok((attached(Mode::Generic), link)),
         Err(generic) => Err(AttachError::Refused {
             interface: interface.to_owned(),
             driver,
@@ -102,9 +103,9 @@ fn has_ethernet_headers(interface: &str) -> bool {
 }
 
 /// The inner error is the interface's refusal of this mode, after which another may be tried.
-fn try_mode(program: &mut Xdp, interface: &str, mode: XdpMode) -> Result<io::Result<()>, AttachError> {
+fn try_mode(program: &mut Xdp, interface: &str, mode: XdpMode) -> Result<io::Result<XdpLinkId>, AttachError> {
     match program.attach(interface, mode) {
-        Ok(_) => Ok(Ok(())),
+        Ok(link) => Ok(Ok(link)),
         Err(ProgramError::UnknownInterface { name }) => Err(AttachError::NoSuchInterface(name)),
         Err(ProgramError::SyscallError(call)) => match call.io_error.raw_os_error() {
             // EEXIST: a program in the other mode.

@@ -1,0 +1,66 @@
+//! `blocker stop`: ends the agent; what it banned stays in force, unless it is to be cleared.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+
+use super::written;
+use crate::firewall;
+use crate::instance::Namespace;
+
+/// How long an agent may take to end.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What `stop` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Lift all bans too: take everything of blocker's out of the kernel, also where no agent runs
+    #[arg(long)]
+    clear: bool,
+}
+
+pub(super) fn stop(arguments: &Arguments) -> Result<ExitCode> {
+    let namespace = Namespace::own()?;
+    let ended = end(&namespace)?;
+    if !ended && !arguments.clear {
+        bail!("no agent runs here; `blocker stop --clear` lifts what one has left in force");
+    }
+    let mut out = io::stdout().lock();
+    let agent = if ended {
+        "the agent has ended"
+    } else {
+        "no agent runs here"
+    };
+    let bans = if arguments.clear {
+        firewall::clear(&namespace.pins())?;
+        "no ban is in force any more"
+    } else {
+        "its bans stay in force until they end; `blocker stop --clear` lifts them"
+    };
+    written(writeln!(out, "{agent}; {bans}"))
+}
+
+/// Ends the agent and waits for it. Says whether there was one.
+fn end(namespace: &Namespace) -> Result<bool> {
+    let Some(agent) = namespace.running()? else {
+        return Ok(false);
+    };
+    match kill(agent, Signal::SIGTERM) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => return Err(error).with_context(|| format!("the agent, process {agent}, cannot be ended")),
+    }
+    let deadline = Instant::now() + DEADLINE;
+    while namespace.running()?.is_some() {
+        if Instant::now() > deadline {
+            bail!("the agent, process {agent}, does not end; look at its log, and end it with `kill -9 {agent}`");
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    Ok(true)
+}

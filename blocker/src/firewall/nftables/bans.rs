@@ -1,0 +1,246 @@
+//! The bans in the kernel: changes become transactions, and what the kernel refuses is sorted out.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use anyhow::anyhow;
+use jiff::Timestamp;
+use nftnl::MsgType;
+
+use super::held::Held;
+use super::names::Names;
+use super::plan::{Edit, Span, edits};
+use super::record::Record;
+use super::ruleset;
+use super::sets::{Place, Sets};
+use super::socket::Socket;
+use super::sys::{Element, Role};
+use super::transaction::{Failure, Transaction};
+use crate::ban::{Change, JailId, Subject};
+use crate::firewall::Rejected;
+
+/// The most messages that one edit takes: the element is added, removed and added.
+const MESSAGES: usize = 3;
+
+/// The messages that a set takes which is not there yet: itself and its rule.
+const SET_MESSAGES: usize = 2;
+
+/// The bans that a table holds.
+#[derive(Debug, Default)]
+pub struct Bans {
+    record: Record,
+    sets: Sets,
+}
+
+/// A change, and what must be done for it.
+struct Step {
+    /// The change's place among those applied.
+    change: usize,
+    subject: Subject,
+    edits: Vec<Edit>,
+}
+
+impl Bans {
+    /// Adds to the transaction that lays these empty sets what makes them hold all these bans. Returns them as they are once it has
+    /// been carried out.
+    pub fn fill(
+        transaction: &mut Transaction,
+        mut sets: Sets,
+        names: &[Names],
+        changes: &[Change],
+        now: Timestamp,
+    ) -> Self {
+        let mut record = Record::default();
+        let at = Instant::now();
+        for Change { subject, bans } in changes {
+            let edits = edits([].into_iter(), bans, now);
+            for edit in &edits {
+                let Some(names) = names.get(usize::from(edit.jail.0)) else {
+                    continue;
+                };
+                let place = Place::of(edit.jail, *subject);
+                let set = sets.name_or_lay(place, || ruleset::lay_set(transaction, 0, names, place));
+                let element = Element {
+                    set,
+                    address: subject.network().addr(),
+                    role: role(edit.span),
+                };
+                transaction.add(0, &element, MsgType::Add);
+            }
+            record.note(*subject, &edits, at);
+        }
+        Self { record, sets }
+    }
+
+    /// The sets that the kernel has.
+    pub fn sets(&self) -> &Sets {
+        &self.sets
+    }
+
+    /// Learns of what the kernel holds and others have put there, so that it can be taken out.
+    pub fn learn(&mut self, found: &Held) {
+        let at = Instant::now();
+        for (subject, held) in found {
+            let known: Vec<JailId> = self.record.jails(*subject).collect();
+            let others = held.iter().filter(|(jail, _)| !known.contains(jail));
+            let edits: Vec<Edit> = others
+                .map(|(jail, left)| Edit {
+                    jail: *jail,
+                    span: left.map_or(Span::Forever, Span::For),
+                })
+                .collect();
+            if !edits.is_empty() {
+                self.record.note(*subject, &edits, at);
+            }
+        }
+    }
+
+    /// The changes that make an empty table hold all these, with each end reckoned from `now`, the wall clock's time `at`.
+    pub fn changes(&self, at: Instant, now: Timestamp) -> Vec<Change> {
+        self.record.changes(at, now)
+    }
+
+    /// Makes the kernel hold exactly what each change says. Of several for one host or network, the last counts.
+    pub fn apply(&mut self, socket: &Socket, names: &[Names], changes: &[Change], now: Timestamp) -> Vec<Rejected> {
+        self.record.sweep(Instant::now());
+        let last = changes
+            .iter()
+            .enumerate()
+            .map(|(n, change)| (change.subject, n))
+            .collect::<HashMap<_, _>>();
+        let mut rest = changes
+            .iter()
+            .enumerate()
+            .filter(|(n, change)| last.get(&change.subject) == Some(n));
+        let mut rejected = Vec::new();
+        loop {
+            let steps = self.next_steps(names, &mut rest, now, &mut rejected);
+            if steps.is_empty() {
+                break;
+            }
+            self.carry_out(socket, names, steps, &mut rejected);
+        }
+        rejected.sort_by_key(|rejected| rejected.change);
+        rejected
+    }
+
+    /// As many changes as make a full transaction; none when there are no more.
+    fn next_steps<'a>(
+        &self,
+        names: &[Names],
+        changes: &mut impl Iterator<Item = (usize, &'a Change)>,
+        now: Timestamp,
+        rejected: &mut Vec<Rejected>,
+    ) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut messages = 0;
+        while messages < Transaction::FULL
+            && let Some((change, Change { subject, bans })) = changes.next()
+        {
+            if let Some(ban) = bans.iter().find(|ban| usize::from(ban.jail.0) >= names.len()) {
+                let error = anyhow!(
+                    "nftables: {subject} is banned by jail {}, which there is not",
+                    ban.jail.0
+                );
+                rejected.push(Rejected { change, error });
+                continue;
+            }
+            let edits = edits(self.record.jails(*subject), bans, now);
+            if edits.is_empty() {
+                continue;
+            }
+            for edit in &edits {
+                messages += MESSAGES;
+                if self.sets.name(Place::of(edit.jail, *subject)).is_none() {
+                    messages += SET_MESSAGES;
+                }
+            }
+            steps.push(Step {
+                change,
+                subject: *subject,
+                edits,
+            });
+        }
+        steps
+    }
+
+    /// Has the kernel carry out the steps in as few transactions as it allows, and rejects those that it refuses alone.
+    fn carry_out(&mut self, socket: &Socket, names: &[Names], steps: Vec<Step>, rejected: &mut Vec<Rejected>) {
+        let mut work = vec![steps];
+        while let Some(mut steps) = work.pop() {
+            if steps.is_empty() {
+                continue;
+            }
+            let at = Instant::now();
+            let failure = match self.send(socket, names, &steps) {
+                Ok(laid) => {
+                    self.sets.note(laid);
+                    for step in steps {
+                        self.record.note(step.subject, &step.edits, at);
+                    }
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            if let [step] = steps.as_slice() {
+                let error = anyhow!("nftables: the kernel refused {}: {failure}", step.subject);
+                rejected.push(Rejected {
+                    change: step.change,
+                    error,
+                });
+            } else if failure.parts.is_empty() {
+                work.push(steps.split_off(steps.len() / 2));
+                work.push(steps);
+            } else {
+                let mut good = Vec::new();
+                for (n, step) in steps.into_iter().enumerate() {
+                    if failure.parts.contains_key(&n) {
+                        work.push(vec![step]);
+                    } else {
+                        good.push(step);
+                    }
+                }
+                work.push(good);
+            }
+        }
+    }
+
+    /// Sends the steps in one transaction, with the sets that they are the first to need, and returns those.
+    fn send(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Result<Sets, Failure> {
+        let mut transaction = Transaction::new();
+        let mut laid = Sets::default();
+        for (part, Step { subject, edits, .. }) in steps.iter().enumerate() {
+            for edit in edits {
+                let place = Place::of(edit.jail, *subject);
+                let Some(names) = names.get(usize::from(edit.jail.0)) else {
+                    continue;
+                };
+                let set = match self.sets.name(place) {
+                    Some(set) => set,
+                    None => laid.name_or_lay(place, || ruleset::lay_set(&mut transaction, part, names, place)),
+                };
+                let element = Element {
+                    set,
+                    address: subject.network().addr(),
+                    role: role(edit.span),
+                };
+                // An element that is added can be removed, whether it was there or has just expired; and only one that
+                // was removed gets a new timeout from every kernel.
+                transaction.add(part, &element, MsgType::Add);
+                transaction.add(part, &element, MsgType::Del);
+                if edit.span != Span::Over {
+                    transaction.add(part, &element, MsgType::Add);
+                }
+            }
+        }
+        transaction.commit(socket)?;
+        Ok(laid)
+    }
+}
+
+fn role(span: Span) -> Role {
+    match span {
+        Span::For(left) => Role::MemberFor(left),
+        Span::Over | Span::Forever => Role::Member,
+    }
+}

@@ -1,0 +1,194 @@
+//! The bans in the kernel: five maps by what is banned, and one of ends.
+
+use ahash::HashMap;
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::Ebpf;
+use aya::maps::{Array, MapData};
+use blocker_common::map::{self, Ends, Settings};
+use jiff::Timestamp;
+use nix::libc;
+
+use super::clock::Clock;
+use super::elements::{Elements, Halt, MAX};
+use super::held::Held;
+use super::keys::{Ipv4Prefix, Ipv6Prefix, Place};
+use super::maps;
+use super::scope_bits::ScopeBits;
+use super::table::{Failed, Table, Work};
+use crate::ban::{Change, Subject};
+use crate::firewall::Rejected;
+
+/// The settings that bound the maps' sizes.
+const MAX_ADDRESSES: &str = "max_addresses";
+const MAX_NETWORKS: &str = "max_networks";
+
+/// The bans in the kernel.
+pub(super) struct Bans {
+    pub(super) ipv4_hosts: Table<[u8; 4]>,
+    pub(super) ipv6_subnets: Table<[u8; 8]>,
+    pub(super) ipv6_hosts: Table<[u8; 16]>,
+    pub(super) ipv4_networks: Table<Ipv4Prefix>,
+    pub(super) ipv6_networks: Table<Ipv6Prefix>,
+    pub(super) ends: Elements<u32, Ends>,
+    /// What has an element in `ends`, by which key.
+    split: HashMap<Subject, u32>,
+    /// The key that was given out last.
+    last_key: u32,
+    settings: Array<MapData, Settings>,
+    /// As the kernel has them.
+    current: Settings,
+    /// Packets that bans have covered before they came into these maps, and when the latest came.
+    before: HashMap<Subject, (u64, u64)>,
+}
+
+/// What is to be done in each map.
+#[derive(Default)]
+struct Works {
+    ipv4_hosts: Work<[u8; 4]>,
+    ipv6_subnets: Work<[u8; 8]>,
+    ipv6_hosts: Work<[u8; 16]>,
+    ipv4_networks: Work<Ipv4Prefix>,
+    ipv6_networks: Work<Ipv6Prefix>,
+}
+
+impl Bans {
+    pub(super) fn open(ebpf: &mut Ebpf, settings: Settings) -> Result<Self> {
+        let mut bans = Self {
+            ipv4_hosts: Table::open(&maps::data(ebpf, map::IPV4_HOSTS)?, MAX_ADDRESSES)?,
+            ipv6_subnets: Table::open(&maps::data(ebpf, map::IPV6_SUBNETS)?, MAX_ADDRESSES)?,
+            ipv6_hosts: Table::open(&maps::data(ebpf, map::IPV6_HOSTS)?, MAX_ADDRESSES)?,
+            ipv4_networks: Table::open(&maps::data(ebpf, map::IPV4_NETWORKS)?, MAX_NETWORKS)?,
+            ipv6_networks: Table::open(&maps::data(ebpf, map::IPV6_NETWORKS)?, MAX_NETWORKS)?,
+            ends: Elements::open(&maps::data(ebpf, map::ENDS)?)?,
+            split: HashMap::default(),
+            last_key: 0,
+            settings: maps::take(ebpf, map::SETTINGS)?,
+            current: settings,
+            before: HashMap::default(),
+        };
+        bans.settings
+            .set(0, settings, 0)
+            .context("cannot tell the kernel program its settings")?;
+        Ok(bans)
+    }
+
+    /// Has bans go on counting packets from where they were.
+    pub(super) fn go_on_from(&mut self, packets: impl Iterator<Item = (Subject, (u64, u64))>) {
+        self.before = packets.filter(|(_, (packets, _))| *packets > 0).collect();
+    }
+
+    /// Makes the kernel hold exactly what each change says. Of several for one host or network, the last counts.
+    pub(super) fn apply(&mut self, changes: &[Change], scopes: &ScopeBits, now: Timestamp) -> Vec<Rejected> {
+        let clock = Clock::at(now);
+        let mut failed = Failed::new();
+        let mut works = Works::default();
+        let mut left = Vec::new();
+        let last: HashMap<Subject, usize> = changes
+            .iter()
+            .enumerate()
+            .map(|(n, change)| (change.subject, n))
+            .collect();
+        for (n, Change { subject, bans }) in changes.iter().enumerate() {
+            if last.get(subject) != Some(&n) {
+                continue;
+            }
+            let mut held = Held::of(bans, subject.network().prefix_len(), scopes, &clock);
+            // New ends come before the entry that points to them, and old ones go after it.
+            match &mut held {
+                Some(Held { ban, ends: Some(ends) }) => match self.put_ends(ends) {
+                    Ok(key) => {
+                        ban.ends = key;
+                        left.extend(self.split.insert(*subject, key));
+                    }
+                    Err(error) => {
+                        failed.push((n, error));
+                        continue;
+                    }
+                },
+                Some(Held { ends: None, .. }) | None => left.extend(self.split.remove(subject)),
+            }
+            if let (Some(Held { ban, .. }), Some((packets, last))) = (&mut held, self.before.remove(subject)) {
+                (ban.packets, ban.last_packet) = (packets, last);
+            }
+            works.add(n, *subject, held);
+        }
+        self.ipv4_hosts.carry_out(works.ipv4_hosts, &mut failed);
+        self.ipv6_subnets.carry_out(works.ipv6_subnets, &mut failed);
+        self.ipv6_hosts.carry_out(works.ipv6_hosts, &mut failed);
+        self.ipv4_networks.carry_out(works.ipv4_networks, &mut failed);
+        self.ipv6_networks.carry_out(works.ipv6_networks, &mut failed);
+        for keys in left.chunks(MAX) {
+            // Ends that are left over are read by nobody.
+            let _ = self.ends.delete(keys);
+        }
+        if let Err(error) = self.tell_settings() {
+            let error = format!("{error:#}");
+            failed.extend((0..changes.len()).map(|n| (n, anyhow!(error.clone()))));
+        }
+        let mut rejected: Vec<Rejected> = failed
+            .into_iter()
+            .map(|(change, error)| Rejected {
+                change,
+                error: error.context(format!("xdp: {}", changes[change].subject)),
+            })
+            .collect();
+        rejected.sort_by_key(|rejected| rejected.change);
+        rejected.dedup_by_key(|rejected| rejected.change);
+        rejected
+    }
+
+    /// Enters ends under a key that no entry points to.
+    fn put_ends(&mut self, ends: &Ends) -> Result<u32> {
+        let key = self.last_key.checked_add(1).unwrap_or(1);
+        match self.ends.update(&[key], &[*ends]) {
+            Ok(()) => {
+                self.last_key = key;
+                Ok(key)
+            }
+            Err(Halt { error, .. }) if error.raw_os_error() == Some(libc::E2BIG) => Err(anyhow!(
+                "the kernel's map of bans that end at different times is full with {}; raise `{MAX_ADDRESSES}` under [firewall] in \
+                 blocker.toml and restart",
+                self.ends.capacity()
+            )),
+            Err(Halt { error, .. }) => Err(error.into()),
+        }
+    }
+
+    /// Tells the program which maps are worth a look.
+    fn tell_settings(&mut self) -> Result<()> {
+        let flag = |count: usize, flag| if count > 0 { flag } else { 0 };
+        let in_use = flag(self.ipv4_networks.len(), Settings::IPV4_NETWORKS)
+            | flag(self.ipv6_networks.len(), Settings::IPV6_NETWORKS)
+            | flag(self.ipv6_hosts.len(), Settings::IPV6_HOSTS);
+        if in_use != self.current.in_use {
+            let settings = Settings { in_use, ..self.current };
+            self.settings
+                .set(0, settings, 0)
+                .context("cannot tell the kernel program its settings")?;
+            self.current = settings;
+        }
+        Ok(())
+    }
+}
+
+impl Works {
+    fn add(&mut self, change: usize, subject: Subject, held: Option<Held>) {
+        match Place::of(subject) {
+            Place::Ipv4Host(key) => self.ipv4_hosts.add(change, key, held),
+            Place::Ipv6Subnet(key) => self.ipv6_subnets.add(change, key, held),
+            Place::Ipv6Host(key) => self.ipv6_hosts.add(change, key, held),
+            Place::Ipv4Network(key) => self.ipv4_networks.add(change, key, held),
+            Place::Ipv6Network(key) => self.ipv6_networks.add(change, key, held),
+        }
+    }
+}
+
+impl<K> Work<K> {
+    fn add(&mut self, change: usize, key: K, held: Option<Held>) {
+        match held {
+            Some(held) => self.put.push((change, key, held.ban)),
+            None => self.take.push((change, key)),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Links between the program and interfaces that outlive the agent.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use aya::programs::links::{FdLink, LinkError, PinnedLink};
+use aya::programs::xdp::{XdpLink, XdpLinkId};
+use aya::programs::{ProgramError, Xdp};
+use nix::libc;
+
+use super::pins::PinnedAt;
+
+/// Puts the program in the place of the one that a pinned link has run until now, in one step. Says whether it did: the interface
+/// may be gone, and then the pin is taken out.
+pub(super) fn adopt(program: &mut Xdp, pinned: &PinnedAt) -> Result<bool> {
+    let context = || format!("{}: the link cannot be taken over", pinned.path.display());
+    let link = match PinnedLink::from_pin(&pinned.path) {
+        Ok(link) => link,
+        Err(LinkError::SyscallError(call)) if call.io_error.raw_os_error() == Some(libc::ENOENT) => return Ok(false),
+        Err(error) => return Err(error).with_context(context),
+    };
+    let link = XdpLink::try_from(FdLink::from(link)).with_context(context)?;
+    match program.attach_to_link(link) {
+        Ok(_) => Ok(true),
+        Err(ProgramError::SyscallError(call)) if call.io_error.raw_os_error() == Some(libc::ENOLINK) => {
+            remove(pinned)?;
+            Ok(false)
+        }
+        Err(error) => Err(error).with_context(context),
+    }
+}
+
+/// Pins a link that the program has made.
+pub(super) fn pin(program: &mut Xdp, link: XdpLinkId, path: &Path) -> Result<()> {
+    let link = FdLink::try_from(program.take_link(link)?)?;
+    // A pin of a link to an interface that is gone, whose index another has now.
+    let _ = fs::remove_file(path);
+    let pinned = link
+        .pin(path)
+        .with_context(|| format!("{}: the link cannot be pinned", path.display()))?;
+    // The program goes on holding it, also where somebody removes the pin.
+    program.attach_to_link(XdpLink::try_from(FdLink::from(pinned))?)?;
+    Ok(())
+}
+
+/// Takes a pin out, and with it the program off its interface, unless a process holds it.
+pub(super) fn remove(pinned: &PinnedAt) -> Result<()> {
+    fs::remove_file(&pinned.path).with_context(|| format!("{}: cannot be removed", pinned.path.display()))
+}

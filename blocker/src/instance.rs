@@ -1,0 +1,105 @@
+//! One agent for each network namespace: who it is, and where in the file system its things are.
+//!
+//! Bans are in force in one network namespace, and containers may share a BPF file system, so everything is named after the namespace.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use nix::unistd::Pid;
+
+/// Where running agents leave their process ids.
+const RUN: &str = "/run/blocker";
+/// Where maps and programs are pinned.
+const PINS: &str = "/sys/fs/bpf/blocker";
+
+/// The network namespace of this process, as names of files tell it.
+#[derive(Clone, Debug)]
+pub struct Namespace(String);
+
+/// The right to be the agent of a network namespace, until dropped.
+#[derive(Debug)]
+pub struct Instance {
+    /// Locked; the lock ends with the process, whatever befell it.
+    _lock: File,
+}
+
+impl Namespace {
+    /// The namespace that the process is in.
+    ///
+    /// # Errors
+    ///
+    /// When there is no `/proc`.
+    pub fn own() -> Result<Self> {
+        let namespace = fs::metadata("/proc/self/ns/net").context("/proc/self/ns/net: cannot be looked at")?;
+        Ok(Self(format!("net-{}", namespace.ino())))
+    }
+
+    /// The folder for maps and programs that outlive the agent.
+    #[must_use]
+    pub fn pins(&self) -> PathBuf {
+        Path::new(PINS).join(&self.0)
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        Path::new(RUN).join(format!("{}.pid", self.0))
+    }
+
+    /// The agent that runs here, if one does.
+    ///
+    /// # Errors
+    ///
+    /// When the file that says so cannot be read.
+    pub fn running(&self) -> Result<Option<Pid>> {
+        let path = self.lock_file();
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("{}: cannot be read", path.display())),
+        };
+        if file.try_lock_shared().is_ok() {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text)
+            .with_context(|| format!("{}: cannot be read", path.display()))?;
+        let pid = text.trim().parse().map(Pid::from_raw);
+        pid.map(Some)
+            .with_context(|| format!("{}: holds no process id", path.display()))
+    }
+}
+
+impl Instance {
+    /// Becomes the agent of the namespace.
+    ///
+    /// # Errors
+    ///
+    /// When another agent is it.
+    pub fn take(namespace: &Namespace) -> Result<Self> {
+        let path = namespace.lock_file();
+        let context = || format!("{}: cannot be written", path.display());
+        fs::create_dir_all(RUN).with_context(|| format!("{RUN}: cannot make the folder"))?;
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .read(true)
+            .open(&path)
+            .with_context(context)?;
+        if lock.try_lock().is_err() {
+            let mut text = String::new();
+            // Only for the message.
+            let _ = lock.read_to_string(&mut text);
+            bail!(
+                "another agent runs in this network namespace, with process id {}; `blocker stop` ends it",
+                text.trim()
+            );
+        }
+        lock.set_len(0).with_context(context)?;
+        lock.rewind().with_context(context)?;
+        writeln!(lock, "{}", std::process::id()).with_context(context)?;
+        Ok(Self { _lock: lock })
+    }
+}

@@ -1,0 +1,201 @@
+//! Bans outlive the agent: it is killed, started again and upgraded under traffic, and nothing of a banned host gets through.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in what its cases share too"
+)]
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use blocker_lab::network::{SMTP, SPAMMERS};
+use blocker_lab::smtp::Reach;
+use blocker_tests::agent::Agent;
+use blocker_tests::eventually;
+use blocker_tests::relay::Relay;
+use nix::sys::signal::Signal;
+use socket2::{Domain, Socket, Type};
+
+/// SYNs that are to be sent in each state of the agent.
+const SYNS: u64 = 3000;
+
+fn spammer() -> IpAddr {
+    SPAMMERS[0].into()
+}
+
+/// A banned host that goes on knocking, on a thread of its own.
+struct Knocking {
+    sent: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Knocking {
+    fn begin(relay: &Relay) -> Self {
+        let (sent, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, over) = (Arc::clone(&sent), Arc::clone(&is_over));
+        let knock = move || {
+            while !over.load(Ordering::Relaxed) {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                socket.set_nonblocking(true).unwrap();
+                socket.bind(&std::net::SocketAddr::new(spammer(), 0).into()).unwrap();
+                // Nobody waits for the answer: this sends one SYN.
+                let _ = socket.connect(&SMTP.into());
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let thread = relay.lab.spam().enter(|| std::thread::spawn(knock)).unwrap();
+        Self {
+            sent,
+            is_over,
+            thread: Some(thread),
+        }
+    }
+
+    /// Waits until so many SYNs more were sent.
+    fn go_on(&self) {
+        let before = self.sent.load(Ordering::Relaxed);
+        eventually("the spammer goes on", || {
+            self.sent.load(Ordering::Relaxed) >= before + SYNS
+        });
+    }
+
+    fn end(&mut self) -> u64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the spammer does not panic");
+        }
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Knocking {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Counts the spammer's packets to port 25 that have come past blocker's place in the relay's kernel.
+struct Observer<'a>(&'a Relay);
+
+impl<'a> Observer<'a> {
+    fn new(relay: &'a Relay) -> Self {
+        let rules = format!(
+            "table inet observer {{ chain prerouting {{ type filter hook prerouting priority -299; \
+             ip saddr {} tcp dport 25 counter\n }}\n }}",
+            spammer()
+        );
+        let _ = relay.output("nft", &[&rules]);
+        Self(relay)
+    }
+
+    fn arrived(&self) -> u64 {
+        let text = self
+            .0
+            .output("nft", &["list", "chain", "inet", "observer", "prerouting"]);
+        let mut words = text.split_whitespace().skip_while(|word| *word != "packets");
+        words
+            .nth(1)
+            .and_then(|count| count.parse().ok())
+            .expect("nft tells a count")
+    }
+}
+
+fn dropped(relay: &Relay, firewall: &str) -> u64 {
+    relay.metric(&format!(
+        "blocker_dropped_packets_total{{jail=\"spam\",family=\"ipv4\",firewall=\"{firewall}\"}}"
+    ))
+}
+
+fn nothing_gets_through_while_the_agent_is_killed_restarted_and_upgraded(firewall: &str) {
+    let relay = Relay::new("3600");
+    let observer = Observer::new(&relay);
+    let mut first = relay.start(firewall);
+    relay.reject(spammer(), 2);
+    first.says(&["banned", "address=192.0.2.7 "]);
+    let mut knocking = Knocking::begin(&relay);
+    knocking.go_on();
+    let counted = dropped(&relay, firewall);
+
+    first.signal(Signal::SIGKILL);
+    first.ends();
+    knocking.go_on();
+
+    let mut second = relay.start(firewall);
+    knocking.go_on();
+    assert!(dropped(&relay, firewall) > counted, "counts go on from where they were");
+    assert_eq!(relay.metric("blocker_bans_active{jail=\"spam\"}"), 1);
+    second.stop();
+    knocking.go_on();
+
+    // With debug logging another program is loaded: one that tells of packets.
+    let mut command = relay.command(firewall);
+    command.env("BLOCKER_LOG", "debug");
+    let mut third = Agent::start_as_it_is(command);
+    third.says(&[" ready "]);
+    knocking.go_on();
+
+    let sent = knocking.end();
+    assert_eq!(observer.arrived(), 0, "of {sent} SYNs of a banned host");
+    let counted = dropped(&relay, firewall);
+    // What comes while nftables replaces its table is dropped, but the count of a few milliseconds goes with the former table.
+    let lost = if firewall == "nftables" { sent / 20 } else { 0 };
+    assert!(
+        (sent - lost..=sent).contains(&counted),
+        "{counted} of {sent} SYNs are counted"
+    );
+    assert_eq!(relay.honest_reach(25), Reach::Open);
+}
+
+#[test]
+fn nothing_gets_through_xdp_while_the_agent_is_killed_restarted_and_upgraded() {
+    nothing_gets_through_while_the_agent_is_killed_restarted_and_upgraded("xdp");
+}
+
+#[test]
+fn nothing_gets_through_nftables_while_the_agent_is_killed_restarted_and_upgraded() {
+    nothing_gets_through_while_the_agent_is_killed_restarted_and_upgraded("nftables");
+}
+
+#[test]
+fn stop_leaves_xdp_in_force_and_stop_clear_lifts_its_bans() {
+    stop_leaves_bans_in_force_and_stop_clear_lifts_them("xdp");
+}
+
+#[test]
+fn stop_leaves_nftables_in_force_and_stop_clear_lifts_its_bans() {
+    stop_leaves_bans_in_force_and_stop_clear_lifts_them("nftables");
+}
+
+fn stop_leaves_bans_in_force_and_stop_clear_lifts_them(firewall: &str) {
+    let relay = Relay::new("3600");
+    let mut agent = relay.start(firewall);
+    relay.reject(spammer(), 2);
+    agent.says(&["banned", "address=192.0.2.7 "]);
+    let blocker = blocker_tests::agent::program();
+    let blocker = blocker.to_str().unwrap();
+    assert!(relay.output(blocker, &["stop"]).contains("stay in force"));
+    let (status, _) = agent.ends();
+    assert!(status.success());
+    assert_eq!(relay.reach(spammer(), 25), Reach::NoAnswer);
+    assert!(
+        relay
+            .output(blocker, &["stop", "--clear"])
+            .contains("no ban is in force")
+    );
+    assert_eq!(relay.reach(spammer(), 25), Reach::Open);
+    assert!(relay.in_kernel().is_empty(), "{:?}", relay.in_kernel());
+}
+
+#[test]
+fn a_second_agent_in_the_same_place_is_refused() {
+    let relay = Relay::new("3600");
+    let first = relay.start("xdp");
+    let (status, said) = Agent::start(relay.command("xdp")).ends();
+    assert!(!status.success());
+    assert!(said.contains("another agent runs"), "{said}");
+    drop(first);
+}

@@ -41,10 +41,10 @@ impl Frame {
         &self.bytes
     }
 
-    /// Bytes from the IP header on, without padding.
+    /// Bytes from the IP header on, without padding; none of a frame that was cut before.
     #[must_use]
     pub const fn ip_len(&self) -> usize {
-        self.bytes.len() - self.ip - self.padding
+        self.bytes.len().saturating_sub(self.ip + self.padding)
     }
 
     /// Its IP version.
@@ -198,12 +198,16 @@ fn ethernet(ether_type: EtherType, packet: &[u8], family: Family) -> Frame {
         destination: RECEIVER,
         ether_type,
     };
-    Frame {
+    let mut frame = Frame {
         bytes: [&header.to_bytes()[..], packet].concat(),
         ip: ETHERNET_LEN,
         padding: 0,
         family,
+    };
+    if ether_type == EtherType::IPV4 {
+        frame.checksum();
     }
+    frame
 }
 
 /// A SYN.

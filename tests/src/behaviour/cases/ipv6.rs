@@ -62,11 +62,12 @@ fn extension_headers() -> Vec<Kind> {
             "SYN behind 256 bytes of destination options",
             vec![destination_options(32)],
         ),
-        tcp_behind("SYN behind AH", vec![authentication()]),
-        tcp_behind("SYN behind six headers of all kinds", several()),
+        // nf_tables looks no further than AH. Nor does the kernel's stack, which refuses it unless IPsec was agreed on with the host.
+        tcp_behind("SYN behind AH", vec![authentication()]).otherwise_in_nftables(),
+        tcp_behind("SYN behind six headers of all kinds", several()).otherwise_in_nftables(),
         tcp_behind("SYN behind eight headers", eight()),
         behind("UDP behind hop-by-hop options", IpNumber::UDP, vec![hop_by_hop()]),
-        behind("UDP behind six headers of all kinds", IpNumber::UDP, several()),
+        behind("UDP behind six headers of all kinds", IpNumber::UDP, several()).otherwise_in_nftables(),
         Kind::covered("SYN behind a VLAN tag and destination options", MAIL, |source| {
             ip_behind(source, &[destination_options(1)], IpNumber::TCP, &tcp(25)).tagged(VLAN)
         }),

@@ -11,6 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
+use blocker::ban::Scope;
+use blocker::firewall::xdp::{Sizes, Xdp};
+use blocker::firewall::{Firewall as _, JailScope};
 use blocker_lab::network::{SMTP, SPAMMERS};
 use blocker_lab::smtp::Reach;
 use blocker_tests::agent::Agent;
@@ -198,4 +201,60 @@ fn a_second_agent_in_the_same_place_is_refused() {
     assert!(!status.success());
     assert!(said.contains("another agent runs"), "{said}");
     drop(first);
+}
+
+#[test]
+fn pins_that_somebody_removes_are_put_back() {
+    let relay = Relay::new("3600");
+    let work = || {
+        let folder = std::path::Path::new("/sys/fs/bpf/blocker/test");
+        let jail = JailScope {
+            name: "spam".to_owned(),
+            scope: Scope::tcp(vec![25..=25]),
+        };
+        let mut xdp = Xdp::open(&[jail], Sizes::default(), folder).unwrap();
+        xdp.attach("eth0").unwrap();
+        xdp.settle().unwrap();
+        let pins = || {
+            let mut all: Vec<_> = ["links", "current"]
+                .iter()
+                .flat_map(|part| std::fs::read_dir(folder.join(part)).into_iter().flatten())
+                .map(|entry| entry.unwrap().file_name())
+                .collect();
+            all.sort();
+            all
+        };
+        let before = pins();
+        assert!(before.len() > 10, "{before:?}");
+        for part in ["links", "current/IPV4_HOSTS", ""] {
+            let path = folder.join(part);
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            removed.unwrap();
+            assert_ne!(pins(), before);
+            assert_eq!(xdp.compare(&[], jiff::Timestamp::now()).unwrap(), []);
+            assert_eq!(pins(), before, "after {part} was removed");
+        }
+        drop(xdp);
+        assert_eq!(
+            relay_programs(),
+            1,
+            "the program stays without the process that made it"
+        );
+        Xdp::clear(folder).unwrap();
+        assert_eq!(relay_programs(), 0);
+    };
+    relay.lab.relay().enter(work).unwrap();
+}
+
+/// XDP programs on the interface of the host that the calling thread is on.
+fn relay_programs() -> usize {
+    let output = std::process::Command::new("ip")
+        .args(["-details", "link", "show", "eth0"])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).matches("prog/xdp").count()
 }

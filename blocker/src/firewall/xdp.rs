@@ -15,13 +15,13 @@ mod kernel_log;
 mod keys;
 mod links;
 mod maps;
+mod pinned;
 mod pins;
 mod scope_bits;
 mod sizes;
 mod table;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData, PerCpuArray};
@@ -30,7 +30,6 @@ use blocker_common::map::{self, Counter, Outcome, Scopes, Settings};
 use blocker_common::packet::{Family, Unparsed};
 use ipnet::IpNet;
 use jiff::Timestamp;
-use nix::net::if_::if_nametoindex;
 
 pub use attach::{AttachError, Attachment, Mode};
 pub use sizes::Sizes;
@@ -39,6 +38,7 @@ use self::allowed::Allowed;
 use self::bans::Bans;
 use self::inherit::{Former, Name};
 use self::kernel_log::KernelLog;
+use self::pinned::Pinned;
 use self::pins::Pins;
 use self::scope_bits::ScopeBits;
 use super::{Counted, Firewall, Inherited, JailScope, Kind, Rejected};
@@ -64,31 +64,6 @@ pub struct Xdp {
     attachments: Vec<Attachment>,
     pinned: Option<Pinned>,
     _kernel_log: Option<KernelLog>,
-}
-
-/// Where program and maps are pinned, and what was there.
-struct Pinned {
-    pins: Pins,
-    /// The folder of this program's maps.
-    maps: PathBuf,
-    /// What was in force before; none once this program is.
-    former: Option<Former>,
-    /// Pins of links that were made since; none once this program is in force.
-    made: Vec<PathBuf>,
-    is_settled: bool,
-}
-
-/// Where a start fails, nothing of it remains.
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        if !self.is_settled {
-            for path in self.made.drain(..) {
-                // It goes with the file system's next unmounting at the latest.
-                let _ = fs::remove_file(path);
-            }
-            let _ = fs::remove_dir_all(&self.maps);
-        }
-    }
 }
 
 impl Xdp {
@@ -128,14 +103,7 @@ impl Xdp {
             None => None,
         };
         let maps = pins.new_maps()?;
-        let pinned = Pinned {
-            pins,
-            maps,
-            former,
-            made: Vec::new(),
-            is_settled: false,
-        };
-        Self::load_pinned(jails, sizes, Some(pinned))
+        Self::load_pinned(jails, sizes, Some(Pinned::new(pins, maps, former)))
     }
 
     fn load_pinned(jails: &[JailScope], sizes: Sizes, pinned: Option<Pinned>) -> Result<Self> {
@@ -161,13 +129,9 @@ impl Xdp {
         program(&mut ebpf)?
             .load()
             .context("the kernel refused blocker's XDP program")?;
-        if let Some(Pinned { maps, .. }) = &pinned {
-            // Maps of the compiler's own have a point in their names, which no pin may have.
-            for (name, map) in ebpf.maps().filter(|(name, _)| !name.contains('.')) {
-                let path = maps.join(name);
-                map.pin(&path)
-                    .with_context(|| format!("{}: the map cannot be pinned", path.display()))?;
-            }
+        let mut pinned = pinned;
+        if let Some(pinned) = &mut pinned {
+            pinned.pin_maps(&ebpf)?;
         }
         let mut known: Array<_, Name> = maps::take(&mut ebpf, map::JAILS)?;
         for (index, name) in (0..).zip(inherit::names(jails.iter().map(|jail| jail.name.as_str()))) {
@@ -211,22 +175,11 @@ impl Xdp {
     /// When the interface does not exist, holds a program of somebody else, or takes neither mode.
     pub fn attach(&mut self, interface: &str) -> Result<&Attachment, AttachError> {
         let program = program(&mut self.ebpf).map_err(AttachError::Program)?;
-        let Some(Pinned { pins, made, .. }) = &mut self.pinned else {
+        let Some(pinned) = &mut self.pinned else {
             let (attachment, _) = attach::attach(program, interface)?;
             return Ok(self.attachments.push_mut(attachment));
         };
-        let index = if_nametoindex(interface).map_err(|_| AttachError::NoSuchInterface(interface.to_owned()))?;
-        for pinned in pins.links()?.iter().filter(|pinned| pinned.index == index) {
-            if links::adopt(program, pinned)? {
-                let interface = interface.to_owned();
-                let mode = pinned.mode;
-                return Ok(self.attachments.push_mut(Attachment { interface, mode }));
-            }
-        }
-        let (attachment, link) = attach::attach(program, interface)?;
-        let path = pins.link(index, attachment.mode);
-        links::pin(program, link, &path)?;
-        made.push(path);
+        let attachment = pinned.attach(program, interface)?;
         Ok(self.attachments.push_mut(attachment))
     }
 
@@ -264,17 +217,10 @@ impl Xdp {
     ///
     /// When the pins of what was before cannot be changed.
     pub fn settle(&mut self) -> Result<()> {
-        let Some(Pinned {
-            pins,
-            maps,
-            former,
-            is_settled,
-            ..
-        }) = &mut self.pinned
-        else {
+        let Some(pinned) = &mut self.pinned else {
             return Ok(());
         };
-        if let Some(former) = former.take() {
+        if let Some(former) = pinned.former.take() {
             for (jail, name) in (0..).zip(&self.jails) {
                 for family in Family::ALL {
                     for outcome in Outcome::ALL {
@@ -286,21 +232,7 @@ impl Xdp {
                 }
             }
         }
-        let wanted: Vec<u32> = self
-            .attachments
-            .iter()
-            .filter_map(|attachment| if_nametoindex(attachment.interface.as_str()).ok())
-            .collect();
-        for link in pins.links()?.into_iter().filter(|link| !wanted.contains(&link.index)) {
-            tracing::info!(
-                index = link.index,
-                "XDP is taken off an interface that is not to have it any more"
-            );
-            links::remove(&link)?;
-        }
-        pins.make_current(maps)?;
-        *is_settled = true;
-        Ok(())
+        pinned.settle()
     }
 
     /// The loaded program, for running it on frames of one's own.
@@ -351,6 +283,9 @@ impl Firewall for Xdp {
     }
 
     fn compare(&mut self, wanted: &[Change], now: Timestamp) -> Result<Vec<Change>> {
+        if let Some(pinned) = &mut self.pinned {
+            pinned.heal(program(&mut self.ebpf)?)?;
+        }
         self.bans.compare(wanted, &self.scopes, now)
     }
 

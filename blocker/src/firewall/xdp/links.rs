@@ -11,28 +11,28 @@ use nix::libc;
 
 use super::pins::PinnedAt;
 
-/// Puts the program in the place of the one that a pinned link has run until now, in one step. Says whether it did: the interface
-/// may be gone, and then the pin is taken out.
-pub(super) fn adopt(program: &mut Xdp, pinned: &PinnedAt) -> Result<bool> {
+/// Puts the program in the place of the one that a pinned link has run until now, in one step. None where the interface is gone; then
+/// the pin is taken out.
+pub(super) fn adopt(program: &mut Xdp, pinned: &PinnedAt) -> Result<Option<XdpLinkId>> {
     let context = || format!("{}: the link cannot be taken over", pinned.path.display());
     let link = match PinnedLink::from_pin(&pinned.path) {
         Ok(link) => link,
-        Err(LinkError::SyscallError(call)) if call.io_error.raw_os_error() == Some(libc::ENOENT) => return Ok(false),
+        Err(LinkError::SyscallError(call)) if call.io_error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
         Err(error) => return Err(error).with_context(context),
     };
     let link = XdpLink::try_from(FdLink::from(link)).with_context(context)?;
     match program.attach_to_link(link) {
-        Ok(_) => Ok(true),
+        Ok(id) => Ok(Some(id)),
         Err(ProgramError::SyscallError(call)) if call.io_error.raw_os_error() == Some(libc::ENOLINK) => {
             remove(pinned)?;
-            Ok(false)
+            Ok(None)
         }
         Err(error) => Err(error).with_context(context),
     }
 }
 
-/// Pins a link that the program has made.
-pub(super) fn pin(program: &mut Xdp, link: XdpLinkId, path: &Path) -> Result<()> {
+/// Pins a link that the program has made. It goes by another number then.
+pub(super) fn pin(program: &mut Xdp, link: XdpLinkId, path: &Path) -> Result<XdpLinkId> {
     let link = FdLink::try_from(program.take_link(link)?)?;
     // A pin of a link to an interface that is gone, whose index another has now.
     let _ = fs::remove_file(path);
@@ -40,8 +40,7 @@ pub(super) fn pin(program: &mut Xdp, link: XdpLinkId, path: &Path) -> Result<()>
         .pin(path)
         .with_context(|| format!("{}: the link cannot be pinned", path.display()))?;
     // The program goes on holding it, also where somebody removes the pin.
-    program.attach_to_link(XdpLink::try_from(FdLink::from(pinned))?)?;
-    Ok(())
+    Ok(program.attach_to_link(XdpLink::try_from(FdLink::from(pinned))?)?)
 }
 
 /// Takes a pin out, and with it the program off its interface, unless a process holds it.

@@ -88,6 +88,15 @@ impl Pins {
         Ok(folder)
     }
 
+    /// Makes the folders again that somebody has removed, and the one for these maps.
+    pub(super) fn restore(&self, maps: &Path) -> Result<()> {
+        Self::open(&self.folder)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .create(maps)
+            .with_context(|| format!("{}: cannot make the folder", maps.display()))
+    }
+
     /// Says that the bans of these maps are in force now, and takes all other maps out.
     pub(super) fn make_current(&self, maps: &Path) -> Result<()> {
         let (next, current) = (self.folder.join("next"), self.folder.join(CURRENT));

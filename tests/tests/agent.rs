@@ -272,5 +272,7 @@ fn auto_takes_nftables_where_packets_have_no_ethernet_header() {
     let mut agent = blocker_tests::agent::Agent::start(command);
     agent.says(&["WARN", "`tun0` is no Ethernet interface"]);
     agent.says(&[" ready ", "firewall=nftables"]);
-    assert_eq!(relay.in_kernel(), ["table inet blocker"], "no program is left on eth0");
+    eventually("no program is left on eth0", || {
+        relay.in_kernel() == ["table inet blocker"]
+    });
 }

@@ -7,6 +7,8 @@ pub mod cases;
 pub mod frames;
 pub mod run;
 
+use std::fmt;
+
 use blocker::firewall::JailScope;
 use blocker_common::map::Outcome;
 use blocker_common::packet::Unparsed;
@@ -110,6 +112,16 @@ impl Expected {
         Self {
             counted: Some((jail, Outcome::Allowed)),
             arrives: true,
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.counted {
+            Some((jail, outcome)) => write!(f, "{} by jail {jail}", outcome.name()),
+            None if self.arrives => f.write_str("delivered"),
+            None => f.write_str("discarded by the kernel"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Holds a firewall against the table.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use blocker::ban::{Change, Enforced, Expiry, JailId};
@@ -39,6 +40,17 @@ pub enum Seen {
     Arrived(bool),
 }
 
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Verdict { dropped: true } => "was to be dropped",
+            Self::Verdict { dropped: false } => "was to pass",
+            Self::Arrived(true) => "arrived",
+            Self::Arrived(false) => "did not arrive",
+        })
+    }
+}
+
 impl Seen {
     const fn is(self, expected: Expected) -> bool {
         match self {
@@ -53,7 +65,7 @@ impl Seen {
 pub struct Report {
     /// How many cases there were.
     pub cases: usize,
-    /// The cases that failed, each by its name and with what it came to instead.
+    /// The cases that failed, each by its name and with what it came to instead; and what a firewall would not be told.
     pub failures: Vec<String>,
 }
 
@@ -62,12 +74,12 @@ impl Report {
     ///
     /// # Panics
     ///
-    /// With all cases that failed.
+    /// With everything that failed.
     pub fn check(&self, ground: &str) {
-        println!("{ground}: {} cases, {} failed", self.cases, self.failures.len());
+        println!("{ground}: {} cases, {} failures", self.cases, self.failures.len());
         assert!(
             self.failures.is_empty(),
-            "{ground}: {} of {} cases failed:\n{}",
+            "{ground}: {} failures in {} cases:\n{}",
             self.failures.len(),
             self.cases,
             self.failures.join("\n")
@@ -112,7 +124,7 @@ fn stage_on(ground: &mut impl Ground, stage: &Stage) -> Vec<String> {
     {
         eventually("the short bans are over", || told.elapsed() > OVER);
     }
-    failures.extend(stage.cases.iter().flat_map(|case| case_on(ground, case)));
+    failures.extend(stage.cases.iter().filter_map(|case| case_on(ground, case)));
     failures
 }
 
@@ -154,7 +166,8 @@ fn counts(firewall: &dyn Firewall) -> Counts {
     of.collect()
 }
 
-fn case_on(ground: &mut impl Ground, case: &Case) -> Vec<String> {
+/// Sends a case's frame. Gives the case's name and what it came to, where that is not what it should.
+fn case_on(ground: &mut impl Ground, case: &Case) -> Option<String> {
     let kind = ground.firewall().kind();
     let (expected, bytes) = match kind {
         Kind::Xdp => (case.xdp, case.frame.bytes().len()),
@@ -168,21 +181,17 @@ fn case_on(ground: &mut impl Ground, case: &Case) -> Vec<String> {
 
     let mut wrong = Vec::new();
     if !seen.is(expected) {
-        wrong.push(format!("expected {expected:?}, saw {seen:?}"));
+        wrong.push(format!("it {seen}"));
     }
     let mut wanted = before.clone();
     if let Some((jail, outcome)) = expected.counted {
-        let counts = wanted
-            .entry((jail, case.frame.family() as u32, outcome as u32))
-            .or_default();
+        let key = (jail, case.frame.family() as u32, outcome as u32);
+        let counts = wanted.entry(key).or_default();
         *counts = (counts.0 + 1, counts.1 + bytes as u64);
     }
     if after != wanted {
-        wrong.push(format!(
-            "expected to be counted as {}, was counted as {}",
-            difference(&before, &wanted),
-            difference(&before, &after)
-        ));
+        let (should, did) = (difference(&before, &wanted), difference(&before, &after));
+        wrong.push(format!("counted was {did} instead of {should}"));
     }
     if kind == Kind::Xdp {
         let more = unparsed.iter().zip(&unparsed_before);
@@ -191,13 +200,10 @@ fn case_on(ground: &mut impl Ground, case: &Case) -> Vec<String> {
             .map(|((reason, _), _)| *reason)
             .collect();
         if more != Vec::from_iter(case.unparsed) {
-            wrong.push(format!("expected unparsed as {:?}, was {more:?}", case.unparsed));
+            wrong.push(format!("it was unparsed as {more:?} instead of {:?}", case.unparsed));
         }
     }
-    wrong
-        .into_iter()
-        .map(|wrong| format!("{}: {wrong}", case.name))
-        .collect()
+    (!wrong.is_empty()).then(|| format!("{}: should be {expected}; {}", case.name, wrong.join("; ")))
 }
 
 /// What was counted between the two.

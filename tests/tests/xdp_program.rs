@@ -1,59 +1,47 @@
-//! The compiled XDP program in this kernel: that the verifier accepts it, and what it says to frames.
+//! The compiled XDP program in this kernel: what it takes to load it, and what does not fit into the table of behaviour.
 //!
-//! Each case is a frame and the verdict that a postmaster expects, run through `BPF_PROG_TEST_RUN`; no interface is involved.
+//! What it says to frames is in that table, see `behaviour_program`.
 #![allow(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in what its cases share too"
 )]
 
+use std::time::{Duration, Instant};
+
 use aya::programs::{TestRun as _, TestRunOptions};
 use blocker::ban::{Change, Enforced, Expiry, JailId, Scope};
 use blocker::firewall::xdp::{Sizes, Xdp};
 use blocker::firewall::{Firewall as _, JailScope};
-use blocker_common::map::Outcome;
-use blocker_common::packet::{Family, Unparsed};
+use blocker_tests::behaviour::frames::syn;
 use blocker_tests::require_root;
-use etherparse::{PacketBuilder, PacketBuilderStep, VlanHeader, VlanId};
 use jiff::{SignedDuration, Timestamp};
 
 const DROP: u32 = 1;
-const PASS: u32 = 2;
 
 const SPAMMER: &str = "192.0.2.7";
-const SPAMMER_V6: &str = "2001:db8::7";
-const HONEST: &str = "192.0.2.8";
-const EXPIRED: &str = "192.0.2.9";
+
+/// The kernel gives up at a million; far below it, so that one more branch can be added without a thought.
+const MOST_VERIFIED: u32 = 200_000;
+/// Half a second on a slow machine under load; a verifier that has run wild takes many.
+const LONGEST_LOAD: Duration = Duration::from_secs(5);
 
 const SMALL: Sizes = Sizes {
     addresses: 1000,
     networks: 1000,
 };
 
-/// One jail on port 25, one on 587 and 4000 to 4002.
+/// One jail, on port 25.
 fn load() -> Xdp {
-    require_root();
-    let jail = |name: &str, ports| JailScope {
-        name: name.to_owned(),
-        scope: Scope::tcp(ports),
-    };
-    Xdp::load(
-        &[jail("spam", vec![25..=25]), jail("sasl", vec![587..=587, 4000..=4002])],
-        SMALL,
-    )
-    .unwrap()
+    load_with(SMALL)
 }
 
-fn ban(xdp: &mut Xdp, address: &str, jail: u16, seconds: i64) {
-    let now = Timestamp::now();
-    let change = Change {
-        subject: address.parse().unwrap(),
-        bans: vec![Enforced {
-            jail: JailId(jail),
-            until: Expiry::At(now + SignedDuration::from_secs(seconds)),
-        }],
+fn load_with(sizes: Sizes) -> Xdp {
+    require_root();
+    let jail = JailScope {
+        name: "spam".to_owned(),
+        scope: Scope::tcp(vec![25..=25]),
     };
-    let rejected = xdp.apply(&[change], now);
-    assert!(rejected.is_empty(), "{rejected:?}");
+    Xdp::load(&[jail], sizes).unwrap()
 }
 
 fn verdict(xdp: &mut Xdp, frame: &[u8]) -> u32 {
@@ -64,122 +52,19 @@ fn verdict(xdp: &mut Xdp, frame: &[u8]) -> u32 {
     xdp.program().unwrap().test_run(options).unwrap().return_value
 }
 
-fn ip(source: &str) -> PacketBuilderStep<etherparse::IpHeaders> {
-    ip_behind(None, source)
-}
-
-fn ip_behind(vlan: Option<VlanHeader>, source: &str) -> PacketBuilderStep<etherparse::IpHeaders> {
-    let ethernet = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
-    match (source.parse().unwrap(), vlan) {
-        (std::net::IpAddr::V4(v4), None) => ethernet.ipv4(v4.octets(), [192, 0, 2, 25], 64),
-        (std::net::IpAddr::V4(v4), Some(vlan)) => ethernet.vlan(vlan).ipv4(v4.octets(), [192, 0, 2, 25], 64),
-        (std::net::IpAddr::V6(v6), None) => ethernet.ipv6(v6.octets(), [1; 16], 64),
-        (std::net::IpAddr::V6(v6), Some(vlan)) => ethernet.vlan(vlan).ipv6(v6.octets(), [1; 16], 64),
-    }
-}
-
-fn syn(source: &str, port: u16) -> Vec<u8> {
-    syn_on(ip(source), port)
-}
-
-fn syn_on(ip: PacketBuilderStep<etherparse::IpHeaders>, port: u16) -> Vec<u8> {
-    let mut frame = Vec::new();
-    ip.tcp(40_000, port, 1, 1024).syn().write(&mut frame, &[]).unwrap();
-    frame
-}
-
 #[test]
-fn the_verifier_accepts_the_program() {
-    load();
-}
-
-#[test]
-fn each_frame_gets_the_verdict_a_postmaster_expects() {
+fn the_verifier_accepts_the_program_without_much_work() {
+    let begin = Instant::now();
     let mut xdp = load();
-    for address in [SPAMMER, SPAMMER_V6] {
-        ban(&mut xdp, address, 0, 60);
-    }
-    ban(&mut xdp, EXPIRED, 0, -1);
-
-    let tag = VlanId::try_new(42).unwrap();
-    let single = |id| etherparse::SingleVlanHeader {
-        vlan_id: id,
-        ..Default::default()
-    };
-    let vlan = VlanHeader::Single(single(tag));
-    let qinq = VlanHeader::Double(etherparse::DoubleVlanHeader {
-        outer: single(tag),
-        inner: single(tag),
-    });
-    let mut udp = Vec::new();
-    ip(SPAMMER).udp(40_000, 25).write(&mut udp, &[]).unwrap();
-    let mut ack = Vec::new();
-    let data = ip(SPAMMER).tcp(40_000, 25, 1, 1024).ack(1);
-    data.write(&mut ack, b"EHLO spam.example\r\n").unwrap();
-
-    let cases = [
-        ("banned, SYN to port 25", syn(SPAMMER, 25), DROP),
-        ("banned, data on an old connection to port 25", ack, DROP),
-        ("banned, IPv6", syn(SPAMMER_V6, 25), DROP),
-        (
-            "banned, behind a VLAN tag",
-            syn_on(ip_behind(Some(vlan.clone()), SPAMMER), 25),
-            DROP,
-        ),
-        (
-            "banned, behind two VLAN tags",
-            syn_on(ip_behind(Some(qinq), SPAMMER), 25),
-            DROP,
-        ),
-        (
-            "banned, IPv6 behind a VLAN tag",
-            syn_on(ip_behind(Some(vlan), SPAMMER_V6), 25),
-            DROP,
-        ),
-        ("banned, port of another jail", syn(SPAMMER, 587), PASS),
-        ("banned, ssh", syn(SPAMMER, 22), PASS),
-        ("banned, UDP port 25", udp, PASS),
-        ("honest, port 25", syn(HONEST, 25), PASS),
-        ("ban is over", syn(EXPIRED, 25), PASS),
-        (
-            "banned, cut within the TCP header's ports",
-            syn(SPAMMER, 25)[..36].to_vec(),
-            PASS,
-        ),
-        (
-            "banned, cut within the IP header",
-            syn(SPAMMER, 25)[..20].to_vec(),
-            PASS,
-        ),
-    ];
-    for (what, frame, expected) in cases {
-        assert_eq!(verdict(&mut xdp, &frame), expected, "{what}");
-    }
-    let unparsed: Vec<u64> = xdp
-        .unparsed()
-        .unwrap()
-        .into_iter()
-        .map(|(_, packets)| packets)
-        .collect();
-    assert_eq!(unparsed[Unparsed::Tcp as usize], 1);
-    assert_eq!(unparsed[Unparsed::Ipv4 as usize], 1);
-}
-
-#[test]
-fn a_port_range_is_covered_from_end_to_end_and_no_further() {
-    let mut xdp = load();
-    ban(&mut xdp, SPAMMER, 1, 60);
-    for (port, expected) in [
-        (3999, PASS),
-        (4000, DROP),
-        (4001, DROP),
-        (4002, DROP),
-        (4003, PASS),
-        (587, DROP),
-        (25, PASS),
-    ] {
-        assert_eq!(verdict(&mut xdp, &syn(SPAMMER, port)), expected, "port {port}");
-    }
+    let loading = begin.elapsed();
+    let info = xdp.program().unwrap().info().unwrap();
+    let verified = info.verified_instruction_count().unwrap();
+    println!("{verified} instructions verified, all loaded in {loading:?}");
+    assert!(
+        verified < MOST_VERIFIED,
+        "the verifier has followed {verified} instructions; which branch has doubled its ways?"
+    );
+    assert!(loading < LONGEST_LOAD, "program and maps took {loading:?} to load");
 }
 
 #[test]
@@ -192,75 +77,20 @@ fn the_kernel_ends_a_ban_by_itself() {
         bans: vec![Enforced { jail: JailId(0), until }],
     };
     assert!(xdp.apply(&[change], now).is_empty());
-    let frame = syn(SPAMMER, 25);
-    assert_eq!(verdict(&mut xdp, &frame), DROP);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while verdict(&mut xdp, &frame) == DROP {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "still dropped 5 s after a ban of 0.3 s"
-        );
+    let frame = syn(SPAMMER.parse().unwrap(), 25);
+    assert_eq!(verdict(&mut xdp, frame.bytes()), DROP);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while verdict(&mut xdp, frame.bytes()) == DROP {
+        assert!(Instant::now() < deadline, "still dropped 5 s after a ban of 0.3 s");
     }
-}
-
-#[test]
-fn an_unban_lets_the_host_in_again_and_may_be_repeated() {
-    let mut xdp = load();
-    ban(&mut xdp, SPAMMER, 0, 60);
-    let free = Change {
-        subject: SPAMMER.parse().unwrap(),
-        bans: Vec::new(),
-    };
-    for _ in 0..2 {
-        assert!(xdp.apply(std::slice::from_ref(&free), Timestamp::now()).is_empty());
-        assert_eq!(verdict(&mut xdp, &syn(SPAMMER, 25)), PASS);
-    }
-}
-
-#[test]
-fn drops_are_counted_by_jail_and_family() {
-    let mut xdp = load();
-    ban(&mut xdp, SPAMMER, 0, 60);
-    ban(&mut xdp, SPAMMER_V6, 1, 60);
-    let frame = syn(SPAMMER, 25);
-    for _ in 0..3 {
-        verdict(&mut xdp, &frame);
-    }
-    verdict(&mut xdp, &syn(SPAMMER_V6, 587));
-    let mut drops = xdp.counters().unwrap();
-    drops.retain(|counted| counted.outcome == Outcome::Dropped);
-    let counted: Vec<_> = drops
-        .iter()
-        .map(|drop| (drop.jail.0, drop.family, drop.packets))
-        .collect();
-    assert_eq!(
-        counted,
-        [
-            (0, Family::Ipv4, 3),
-            (0, Family::Ipv6, 0),
-            (1, Family::Ipv4, 0),
-            (1, Family::Ipv6, 1)
-        ]
-    );
-    assert_eq!(drops[0].bytes, 3 * frame.len() as u64);
 }
 
 #[test]
 fn a_full_map_is_reported_by_address_and_setting() {
-    require_root();
-    let scope = Scope::tcp(vec![25..=25]);
-    let jail = JailScope {
-        name: "spam".to_owned(),
-        scope,
-    };
-    let mut xdp = Xdp::load(
-        &[jail],
-        Sizes {
-            addresses: 2,
-            networks: 2,
-        },
-    )
-    .unwrap();
+    let mut xdp = load_with(Sizes {
+        addresses: 2,
+        networks: 2,
+    });
     let now = Timestamp::now();
     let enforced = Enforced {
         jail: JailId(0),

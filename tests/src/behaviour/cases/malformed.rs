@@ -29,10 +29,18 @@ fn of_both() -> Vec<Kind> {
             tags(TWICE_TAGGED_LEN - 2),
         )
         .refused(),
-        Kind::unparsed("a third VLAN tag", Unparsed::Vlan, MAIL, |source| {
+        Kind::unparsed("a third VLAN tag of a network", Unparsed::Vlan, MAIL, |source| {
             syn(source, 25).tagged(VLAN).tagged(VLAN).tagged_with(QINQ, 42)
         })
         .refused(),
+        // The kernel takes any number of tags off, as long as they name no network.
+        Kind::unparsed(
+            "a third VLAN tag for the priority alone",
+            Unparsed::Vlan,
+            MAIL,
+            |source| syn(source, 25).tagged(VLAN).tagged(VLAN).tagged(QINQ),
+        )
+        .otherwise_in_nftables(),
         Kind::unparsed("no TCP header", Unparsed::Tcp, MAIL, |source| {
             ip(source, IpNumber::TCP, &[])
         }),

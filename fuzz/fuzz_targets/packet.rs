@@ -1,17 +1,25 @@
 //! Frames: any bytes through the packet parser, which is the kernel program's own.
 //!
-//! Whose packet it is and where it goes must be read from the frame, and from behind an Ethernet and an IP header.
+//! Whose packet it is and where it goes must be read from the frame, from behind an Ethernet and an IP header, and as an
+//! independent parser reads it.
 #![no_main]
 
-use blocker_common::packet::{Family, Parsed, parse};
+use blocker_common::packet::{Address, Family, MAX_EXTENSION_HEADERS, Packet, Parsed, Protocol, parse};
 use libfuzzer_sys::fuzz_target;
+
+#[path = "../../blocker-common/src/packet/tests/independent.rs"]
+mod independent;
 
 const ETHERNET: usize = 14;
 
 fuzz_target!(|data: &[u8]| {
-    let Parsed::Packet(packet) = parse(data) else {
-        return;
-    };
+    independent::check(data);
+    if let Parsed::Packet(packet) = parse(data) {
+        is_the_frames_own(&packet, data);
+    }
+});
+
+fn is_the_frames_own(packet: &Packet, data: &[u8]) {
     let source = match packet.source.family() {
         Family::Ipv4 => packet.source.ipv4_octets().to_vec(),
         Family::Ipv6 => packet.source.octets().to_vec(),
@@ -29,4 +37,4 @@ fuzz_target!(|data: &[u8]| {
             "the port stands nowhere behind the addresses"
         );
     }
-});
+}

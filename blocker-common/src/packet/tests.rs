@@ -1,3 +1,6 @@
+mod independent;
+mod random;
+
 use etherparse::{EtherType, LinkHeader, PacketBuilder, SingleVlanHeader, VlanId};
 use proptest::prelude::*;
 
@@ -322,19 +325,5 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(frame in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse(frame.as_slice());
-    }
-
-    #[test]
-    fn agrees_with_an_independent_parser_on_addresses_and_ports(
-        source in any::<[u8; 4]>(), destination in any::<[u8; 4]>(), port in any::<u16>(), tags in 0usize..3,
-    ) {
-        let plain = bytes(ethernet().ipv4(source, destination, 64).tcp(1, port, 1, 1));
-        let frame = tagged(&plain, tags);
-        let independent = etherparse::SlicedPacket::from_ethernet(&frame).unwrap();
-        let Some(etherparse::TransportSlice::Tcp(tcp)) = independent.transport else {
-            return Err(TestCaseError::fail("etherparse sees no TCP"));
-        };
-        let expected = packet(Address::ipv4(source), Protocol::Tcp, Some(tcp.destination_port()));
-        prop_assert_eq!(parse(frame.as_slice()), expected);
     }
 }

@@ -167,6 +167,7 @@ impl Stages {
             refused: BTreeSet::new(),
             retry: Timestamp::MIN,
             compared: Timestamp::now(),
+            compare_after: judge::COMPARE,
         };
         Ok(Self {
             stop,

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,7 +19,10 @@ use crate::ledger::{Entry, Ledger};
 /// How often what the kernel refused is tried again, and the longest wait for a ban's end.
 const TICK: Duration = Duration::from_secs(1);
 /// How often the kernel is compared with the ledger: whoever flushes a table or empties a map has it filled again by then.
-const COMPARE: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const COMPARE: SignedDuration = SignedDuration::from_secs(60);
+/// How many times longer than a comparison took it is left at least: the kernel tells a set of nftables in a time that grows with the
+/// square of its size, some 40 s for a million.
+const REST: u32 = 20;
 /// How much of it is tried at a time: a full map must not cost a system call for each ban that has no room, every second.
 const RETRIES: usize = 1000;
 
@@ -35,6 +38,8 @@ pub(super) struct Judge {
     pub(super) retry: Timestamp,
     /// When the kernel was compared with the ledger.
     pub(super) compared: Timestamp,
+    /// How long after that it is compared again.
+    pub(super) compare_after: SignedDuration,
 }
 
 impl Judge {
@@ -124,9 +129,13 @@ impl Judge {
 
     /// Ends the bans that are over, tries again what the kernel refused, and looks after the kernel every minute.
     fn tick(&mut self, now: Timestamp) {
-        if now.duration_since(self.compared).abs() >= COMPARE {
+        if now.duration_since(self.compared).abs() >= self.compare_after {
             self.compared = now;
+            let begin = Instant::now();
             self.compare(now);
+            // Nobody is banned meanwhile: where a look takes long, there are fewer.
+            let rest = begin.elapsed().saturating_mul(REST);
+            self.compare_after = COMPARE.max(SignedDuration::try_from(rest).unwrap_or(SignedDuration::MAX));
         }
         let (over, mut changes) = self.ledger.expire(now);
         for ban in &over {
@@ -164,6 +173,11 @@ impl Judge {
             };
             firewall.compare(&wanted, now)
         };
+        // What it has refused is known, and tried again anyway.
+        let found = found.map(|mut differing| {
+            differing.retain(|change| !self.refused.contains(&change.subject));
+            differing
+        });
         match found {
             Ok(differing) if differing.is_empty() => {}
             Ok(differing) => {
@@ -221,3 +235,6 @@ impl Judge {
         self.jails.get(usize::from(jail.0)).map_or("?", |(name, _)| name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! The allowlist in the kernel.
 
 use ahash::HashSet;
-
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use blocker_common::map;

@@ -1,7 +1,6 @@
 //! The bans in the kernel: five maps by what is banned, and one of ends.
 
 use ahash::HashMap;
-
 use anyhow::{Context as _, Result, anyhow};
 use aya::Ebpf;
 use aya::maps::{Array, MapData};

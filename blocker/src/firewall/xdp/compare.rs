@@ -1,7 +1,6 @@
 //! What the kernel holds, against what it is to hold.
 
 use ahash::{HashMap, HashSet};
-
 use anyhow::{Context as _, Result};
 use blocker_common::map::{self, Ban, Ends};
 use jiff::Timestamp;

@@ -1,8 +1,8 @@
 //! What an agent before this one has left in force: its bans, and what was counted.
 
-use ahash::HashMap;
 use std::path::Path;
 
+use ahash::HashMap;
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use blocker_common::map::{self, Ban, Counter, Ends, MAX_JAILS, Outcome};

@@ -1,8 +1,8 @@
 //! One map of bans: what of it the agent knows to be there, and how it is changed many elements at a time.
 
-use ahash::HashSet;
 use std::hash::Hash;
 
+use ahash::HashSet;
 use anyhow::{Error, Result, anyhow};
 use aya::Pod;
 use aya::maps::MapData;

@@ -22,11 +22,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::judge::Judge;
 use self::reader::{Out, Reader, Watcher};
+use self::reconcile::Reconcile;
 use crate::api::http;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::JailId;
 use crate::config::{JailSettings, Settings};
 use crate::filter::matcher::{Matcher, Search};
+use crate::firewall::interfaces::LinkWatch;
 use crate::firewall::{self, JailScope, Wanted};
 use crate::instance::{Instance, Namespace};
 use crate::jail::Jail;
@@ -43,7 +45,7 @@ const BATCHES: usize = 64;
 ///
 /// When the machine lacks something, another agent runs here, the firewall cannot be had, the metrics address is taken, or a stage
 /// fails. What is in force stays so, then and otherwise.
-pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Result<()> {
+pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<()> {
     let problems = machine::problems(settings.firewall, &settings.interfaces, &settings.jails);
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
@@ -51,9 +53,6 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
     report(&settings);
     let namespace = Namespace::own()?;
     let _instance = Instance::take(&namespace)?;
-    if settings.interfaces.is_empty() {
-        settings.interfaces = machine::default_interfaces();
-    }
     let listener = match settings.metrics {
         Some(address) => Some(http::bind(address).await?),
         None => None,
@@ -72,9 +71,14 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
         pins: &namespace.pins(),
         jails: &scopes,
     };
-    let opened = firewall::open(wanted, &mut |firewall, others| {
-        reconcile::take_over(firewall, others, &mut ledger, &names, Timestamp::now())
-    })?;
+    // Before the interfaces are looked at, so that no change falls between.
+    let links = LinkWatch::open().context("cannot listen for changes of network interfaces")?;
+    let mut in_force = Reconcile {
+        ledger: &mut ledger,
+        jails: &names,
+        now: Timestamp::now(),
+    };
+    let opened = firewall::open(wanted, &mut in_force)?;
     let (kind, place) = (opened.kind(), opened.place());
     let firewall: SharedFirewall = Arc::new(Mutex::new(Some(opened)));
     let warnings = settings.warnings.0.len();
@@ -87,7 +91,7 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
         }
     }
 
-    let result = match Stages::start(settings.jails, ledger, &firewall, &metrics) {
+    let result = match Stages::start(settings.jails, ledger, links, &firewall, &metrics) {
         Ok(stages) => {
             let jails = names.join(",");
             tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, "ready");
@@ -140,6 +144,7 @@ impl Stages {
     fn start(
         jails: Vec<JailSettings>,
         ledger: Ledger,
+        links: LinkWatch,
         firewall: &SharedFirewall,
         metrics: &Arc<Metrics>,
     ) -> Result<Self> {
@@ -168,6 +173,7 @@ impl Stages {
             retry: Timestamp::MIN,
             compared: Timestamp::now(),
             compare_after: judge::COMPARE,
+            links,
         };
         Ok(Self {
             stop,

@@ -8,44 +8,19 @@ use std::path::Path;
 use caps::{CapSet, Capability};
 
 use crate::config::{FirewallChoice, JailSettings};
+use crate::firewall::interfaces::{self, Pattern};
 
 /// First kernel that takes the XDP program: 5.18 brought `xdp.frags`.
 const XDP_KERNEL: (u32, u32) = (5, 18);
 
 /// What is wrong with the machine, one sentence each, with what to do.
 #[must_use]
-pub fn problems(choice: FirewallChoice, interfaces: &[String], jails: &[JailSettings]) -> Vec<String> {
+pub fn problems(choice: FirewallChoice, interfaces: &[Pattern], jails: &[JailSettings]) -> Vec<String> {
     let mut problems = capabilities(choice);
     problems.extend(kernel(choice));
-    problems.extend(interfaces.iter().filter_map(|name| interface(name)));
+    problems.extend(absent(interfaces));
     problems.extend(jails.iter().filter_map(logs));
     problems
-}
-
-/// The interfaces with a default route of either IP version.
-#[must_use]
-pub fn default_interfaces() -> Vec<String> {
-    // <https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html> and its neighbours do not describe these two files;
-    // their columns are those of `fib_route_seq_show` and `rt6_info_route` in the kernel.
-    let (ipv4, ipv6) = ("/proc/net/route", "/proc/net/ipv6_route");
-    let read = |file| fs::read_to_string(file).unwrap_or_default();
-    let mut names: Vec<String> = Vec::new();
-    names.extend(read(ipv4).lines().filter_map(|line| {
-        let mut columns = line.split_whitespace();
-        let (name, destination) = (columns.next()?, columns.next()?);
-        (destination == "00000000").then(|| name.to_owned())
-    }));
-    names.extend(read(ipv6).lines().filter_map(|line| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let [destination, prefix_len, .., name] = columns.as_slice() else {
-            return None;
-        };
-        let default = *prefix_len == "00" && destination.bytes().all(|byte| byte == b'0');
-        (default && *name != "lo").then(|| (*name).to_owned())
-    }));
-    names.sort();
-    names.dedup();
-    names
 }
 
 fn capabilities(choice: FirewallChoice) -> Vec<String> {
@@ -78,21 +53,27 @@ fn kernel(choice: FirewallChoice) -> Option<String> {
     })
 }
 
-fn interface(name: &str) -> Option<String> {
-    if nix::net::if_::if_nametoindex(name).is_ok() {
-        return None;
+/// A name is that of an interface which is there: so a typing error is found. A glob may mean one that comes later.
+fn absent(patterns: &[Pattern]) -> Vec<String> {
+    let names: Vec<&str> = patterns.iter().filter_map(Pattern::name).collect();
+    if names.is_empty() {
+        return Vec::new();
     }
-    let there: Vec<String> = nix::net::if_::if_nameindex()
-        .map(|all| {
-            all.iter()
-                .map(|each| each.name().to_string_lossy().into_owned())
-                .collect()
+    let there: Vec<String> = match interfaces::list() {
+        Ok(interfaces) => interfaces.into_iter().map(|interface| interface.name).collect(),
+        Err(error) => return vec![format!("cannot list the network interfaces: {error}")],
+    };
+    let absent = names
+        .into_iter()
+        .filter(|name| !there.iter().any(|there| there == name));
+    absent
+        .map(|name| {
+            format!(
+                "there is no interface `{name}`; this machine has {}. For one that comes later, write a glob: `{name}*`",
+                there.join(", ")
+            )
         })
-        .unwrap_or_default();
-    Some(format!(
-        "there is no interface `{name}`; this machine has {}",
-        there.join(", ")
-    ))
+        .collect()
 }
 
 /// A jail needs one of its logs; the others may appear later.

@@ -12,6 +12,8 @@ pub mod relay;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use blocker::firewall::interfaces::{self, Interface};
+
 /// How long anything that must happen may take, on a slow machine under load.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -28,6 +30,18 @@ pub fn require_root() {
         nix::unistd::Uid::effective().is_root(),
         "needs root: run `cargo xtask test`"
     );
+}
+
+/// The interface of this name, in the network namespace of the calling thread.
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn interface(name: &str) -> Interface {
+    let all = interfaces::list().expect("the kernel lists them");
+    let named = all.into_iter().find(|interface| interface.name == name);
+    named.unwrap_or_else(|| panic!("there is no interface {name}"))
 }
 
 /// The folder of the programs that were built together with the tests: `target/debug`.

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,7 +14,10 @@ use blocker_lab::{Lab, Namespace};
 use jiff::Timestamp;
 
 use crate::agent::{Agent, program};
-use crate::require_root;
+use crate::{interface, require_root};
+
+/// Where somebody else's program is pinned, in the relay's own BPF file system.
+const SOMEBODY_ELSE: &str = "/sys/fs/bpf/somebody-else";
 
 /// Ports on which something listens.
 pub const PORTS: [u16; 4] = [22, 25, 26, 587];
@@ -195,19 +198,24 @@ impl Relay {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Has an XDP program on the relay's interface that is not the agent's: a copy of ours, pinned where no agent looks.
+    /// Has an XDP program on one of the relay's interfaces that is not the agent's: a copy of ours, pinned where no agent looks.
     ///
     /// # Panics
     ///
     /// When the kernel does not take it.
-    pub fn attach_somebody_elses_program(&self) {
+    pub fn attach_somebody_elses_program(&self, to: &str) {
         let attach = || {
-            let folder = std::path::Path::new("/sys/fs/bpf/somebody-else");
-            let mut xdp = Xdp::open(&[], Sizes::default(), folder).expect("the program can be loaded");
-            xdp.attach("eth0").expect("the program can be attached");
+            let mut xdp =
+                Xdp::open(&[], Sizes::default(), Path::new(SOMEBODY_ELSE)).expect("the program can be loaded");
+            xdp.attach(&interface(to)).expect("the program can be attached");
             xdp.settle().expect("the program can be left");
         };
         self.lab.relay().enter(attach).expect("the relay can be entered");
+    }
+
+    /// Takes it off again.
+    pub fn detach_somebody_elses_program(&self) {
+        assert_eq!(self.output("rm", &["-r", SOMEBODY_ELSE]), "");
     }
 
     /// What blocker has in the relay's kernel: XDP programs on the interface, and nftables tables.

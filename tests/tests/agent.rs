@@ -177,14 +177,22 @@ fn lines_from_before_the_start_count_if_they_are_young(firewall: &str) {
 fn auto_takes_xdp_where_it_can_and_says_where() {
     let relay = Relay::new("3600");
     let mut agent = relay.start("auto");
-    assert!(agent.said()[0].contains("firewall=xdp"), "{:?}", agent.said());
-    assert!(relay.metrics().contains("place=\"eth0 (driver)\""));
+    let said = agent.said();
+    assert!(
+        said[0].contains("the XDP program is attached interface=eth0 mode=driver"),
+        "{said:?}"
+    );
+    assert!(said[1].contains("firewall=xdp "), "{said:?}");
+    assert_eq!(
+        relay.metric("blocker_firewall_info{interface=\"eth0\",mode=\"driver\"}"),
+        1
+    );
 }
 
 #[test]
 fn auto_leaves_somebody_elses_program_alone_and_takes_nftables() {
     let relay = Relay::new("3600");
-    relay.attach_somebody_elses_program();
+    relay.attach_somebody_elses_program("eth0");
     let mut ours = blocker_tests::agent::Agent::start(relay.command("auto"));
     ours.says(&["WARN", "another XDP program", "eth0"]);
     ours.says(&[" ready ", "firewall=nftables"]);
@@ -264,15 +272,15 @@ fn metrics_are_served_and_the_table_is_laid_again_after_somebody_flushed_it() {
 }
 
 #[test]
-fn auto_takes_nftables_where_packets_have_no_ethernet_header() {
+fn auto_takes_nftables_beside_xdp_where_packets_have_no_ethernet_header() {
     let relay = Relay::new("3600");
     assert_eq!(relay.output("ip", &["tuntap", "add", "dev", "tun0", "mode", "tun"]), "");
     let mut command = relay.command("auto");
     command.args(["--interface", "tun0"]);
     let mut agent = blocker_tests::agent::Agent::start(command);
     agent.says(&["WARN", "`tun0` is no Ethernet interface"]);
-    agent.says(&[" ready ", "firewall=nftables"]);
-    eventually("no program is left on eth0", || {
-        relay.in_kernel() == ["table inet blocker"]
-    });
+    agent.says(&[" ready ", "firewall=xdp+nftables"]);
+    let in_kernel = relay.in_kernel();
+    assert!(in_kernel.iter().any(|line| line.contains("prog/xdp")), "{in_kernel:?}");
+    assert!(in_kernel.contains(&"table inet blocker".to_owned()), "{in_kernel:?}");
 }

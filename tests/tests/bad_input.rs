@@ -151,7 +151,7 @@ fn a_metrics_address_that_is_taken_is_named_with_the_way_out() {
 #[test]
 fn somebody_elses_xdp_program_is_an_error_where_xdp_is_insisted_on() {
     let relay = Relay::new("3600");
-    relay.attach_somebody_elses_program();
+    relay.attach_somebody_elses_program("eth0");
     let (status, said) = Agent::start(relay.command("xdp")).ends();
     assert_eq!(status.code(), Some(1));
     assert_names(&said, &["another XDP program", "eth0"]);

@@ -15,7 +15,7 @@ use blocker_lab::Wire;
 use blocker_tests::behaviour::cases::scripts;
 use blocker_tests::behaviour::frames::{ip, udp};
 use blocker_tests::behaviour::run::{Ground, Seen, run};
-use blocker_tests::{eventually, require_root};
+use blocker_tests::{eventually, interface, require_root};
 use etherparse::IpNumber;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
@@ -149,7 +149,7 @@ fn xdp(jails: &[JailScope], attach: impl FnOnce(&mut Xdp) + Send) -> Cable<Xdp> 
 #[test]
 fn xdp_in_the_driver_behaves_as_a_postmaster_expects() {
     require_root();
-    let attach = |xdp: &mut Xdp| assert_eq!(xdp.attach("eth0").unwrap().mode, Mode::Driver);
+    let attach = |xdp: &mut Xdp| assert_eq!(xdp.attach(&interface("eth0")).unwrap().mode, Mode::Driver);
     run(&scripts(), |script| xdp(&script.jails, attach)).check("XDP, driver");
 }
 

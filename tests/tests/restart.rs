@@ -17,8 +17,8 @@ use blocker::firewall::{Firewall as _, JailScope};
 use blocker_lab::network::{SMTP, SPAMMERS};
 use blocker_lab::smtp::Reach;
 use blocker_tests::agent::Agent;
-use blocker_tests::eventually;
 use blocker_tests::relay::Relay;
+use blocker_tests::{eventually, interface};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Socket, Type};
 
@@ -213,7 +213,7 @@ fn pins_that_somebody_removes_are_put_back() {
             scope: Scope::tcp(vec![25..=25]),
         };
         let mut xdp = Xdp::open(&[jail], Sizes::default(), folder).unwrap();
-        xdp.attach("eth0").unwrap();
+        xdp.attach(&interface("eth0")).unwrap();
         xdp.settle().unwrap();
         let pins = || {
             let mut all: Vec<_> = ["links", "current"]

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::reconcile::Reconcile;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Ban, Change, Failure, JailId, Subject};
 use crate::firewall::Rejected;
+use crate::firewall::interfaces::LinkWatch;
 use crate::jail::{Decision, Jail};
 use crate::ledger::{Entry, Ledger};
 
@@ -40,6 +42,8 @@ pub(super) struct Judge {
     pub(super) compared: Timestamp,
     /// How long after that it is compared again.
     pub(super) compare_after: SignedDuration,
+    /// Tells when the interfaces are to be looked at.
+    pub(super) links: LinkWatch,
 }
 
 impl Judge {
@@ -127,9 +131,15 @@ impl Judge {
         }
     }
 
-    /// Ends the bans that are over, tries again what the kernel refused, and looks after the kernel every minute.
+    /// Ends the bans that are over, tries again what the kernel refused, and looks after the kernel every minute and the interfaces when
+    /// they change.
     fn tick(&mut self, now: Timestamp) {
-        if now.duration_since(self.compared).abs() >= self.compare_after {
+        let compare = now.duration_since(self.compared).abs() >= self.compare_after;
+        // What no event tells, such as a default route that appears, is found by a look now and then.
+        if self.links_changed() || compare {
+            self.refresh(now);
+        }
+        if compare {
             self.compared = now;
             let begin = Instant::now();
             self.compare(now);
@@ -161,6 +171,28 @@ impl Judge {
         if before > 0 && self.refused.is_empty() {
             tracing::info!(changes = before, "the kernel has taken what it had refused");
         }
+    }
+
+    fn links_changed(&mut self) -> bool {
+        self.links.changed(Instant::now()).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot listen for changes of network interfaces");
+            false
+        })
+    }
+
+    /// Has the firewall look at the interfaces.
+    fn refresh(&mut self, now: Timestamp) {
+        let names: Vec<String> = self.jails.iter().map(|(name, _)| name.clone()).collect();
+        let mut firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(firewall) = firewall.as_deref_mut() else {
+            return;
+        };
+        let mut in_force = Reconcile {
+            ledger: &mut self.ledger,
+            jails: &names,
+            now,
+        };
+        firewall.refresh(&mut in_force, Instant::now());
     }
 
     /// Compares what the kernel holds with what it is to hold, and mends it.

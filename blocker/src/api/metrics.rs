@@ -19,7 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::ban::{JailId, Origin};
-use crate::firewall::Firewall;
+use crate::firewall::{Coverage, Firewall};
 
 /// The firewall as several threads reach it; empty once the agent has taken it down.
 pub type SharedFirewall = Arc<Mutex<Option<Box<dyn Firewall>>>>;
@@ -96,6 +96,12 @@ struct DropLabels {
     jail: String,
     family: &'static str,
     firewall: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InterfaceLabels {
+    interface: String,
+    mode: &'static str,
 }
 
 impl Metrics {
@@ -268,7 +274,7 @@ impl Collector for KernelCounters {
         let Some(firewall) = firewall.as_deref() else {
             return Ok(());
         };
-        let kind = firewall.kind().name();
+        encode_coverage(firewall, &mut encoder)?;
         // Whatever befell the firewall, the rest of the metrics is what an operator wants to see now.
         let counted = match firewall.counters() {
             Ok(counted) => counted,
@@ -303,7 +309,7 @@ impl Collector for KernelCounters {
                 let labels = DropLabels {
                     jail: self.jails.get(usize::from(counted.jail.0)).cloned().unwrap_or_default(),
                     family: counted.family.name(),
-                    firewall: kind,
+                    firewall: counted.firewall.name(),
                 };
                 let count = if bytes { counted.bytes } else { counted.packets };
                 metric
@@ -311,8 +317,25 @@ impl Collector for KernelCounters {
                     .encode_counter::<NoLabelSet, u64, u64>(&count, None)?;
             }
         }
-        let labels = [("firewall", kind.to_owned()), ("place", firewall.place())];
-        let mut info = encoder.encode_descriptor("firewall", "What enforces bans", None, MetricType::Info)?;
-        info.encode_info(&labels)
+        Ok(())
     }
+}
+
+/// One for each interface that is meant to be covered.
+fn encode_coverage(firewall: &dyn Firewall, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let mut covered: Vec<(String, &str)> = firewall
+        .coverage()
+        .into_iter()
+        .map(|Coverage { interface, by }| (interface, by.name()))
+        .collect();
+    if covered.is_empty() {
+        covered.push(("all".to_owned(), firewall.kind().name()));
+    }
+    let help = "What enforces bans on an interface: driver or generic for XDP, nftables, or nothing";
+    let mut metric = encoder.encode_descriptor("firewall_info", help, None, MetricType::Gauge)?;
+    for (interface, mode) in covered {
+        let labels = InterfaceLabels { interface, mode };
+        metric.encode_family(&labels)?.encode_gauge(&1_i64)?;
+    }
+    Ok(())
 }

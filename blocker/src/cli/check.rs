@@ -3,21 +3,21 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::{Options, written};
 use crate::config::{FirewallChoice, OnBroken, Settings};
+use crate::firewall::interfaces::{self, Chosen};
 use crate::firewall::xdp::Sizes;
 use crate::machine;
 use crate::problem::printable;
 
 pub(super) fn check(options: Options) -> Result<ExitCode> {
     let settings = options.settings(OnBroken::Refuse)?;
-    let interfaces = match settings.interfaces.as_slice() {
-        [] => machine::default_interfaces(),
-        named => named.to_vec(),
-    };
-    let problems = machine::problems(settings.firewall, &interfaces, &settings.jails);
+    let problems = machine::problems(settings.firewall, &settings.interfaces, &settings.jails);
+    let present = interfaces::list().context("cannot list the network interfaces")?;
+    let chosen = Chosen::new(&settings.interfaces).among(&present, |_| false);
+    let interfaces: Vec<String> = chosen.into_iter().map(|interface| interface.name.clone()).collect();
     let mut out = io::stdout().lock();
     let told = tell(&settings, &interfaces, &mut out);
     if !problems.is_empty() {

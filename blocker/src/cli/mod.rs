@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{FirewallChoice, Folder, OnBroken, Settings};
+use crate::firewall::interfaces::Pattern;
 use crate::problem::{Problems, printable};
 
 /// Drops abusive mail hosts in the kernel, on the mail ports only and for a limited time.
@@ -52,9 +53,9 @@ struct Options {
     /// Folder laid out like /etc/fail2ban [default: /etc/blocker, or the compiled-in jails if it has none]
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
-    /// Interface for XDP; may be given several times [default: those with a default route]
+    /// Interface for XDP, or a glob as in `eth*`; may be given several times [default: those with a default route]
     #[arg(long = "interface", value_name = "NAME")]
-    interfaces: Vec<String>,
+    interfaces: Vec<Pattern>,
     /// What enforces bans [default: as in blocker.toml, else auto]
     #[arg(long, value_enum)]
     firewall: Option<FirewallChoice>,

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::tree::unreadable;
+use crate::firewall::interfaces::Pattern;
 use crate::problem::{Place, Problems};
 
 const FILE: &str = "blocker.toml";
@@ -28,7 +29,7 @@ pub(super) struct BlockerToml {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FirewallTable {
     pub(super) kind: FirewallChoice,
-    pub(super) interfaces: Vec<String>,
+    pub(super) interfaces: Vec<Pattern>,
     pub(super) max_addresses: u32,
     pub(super) max_networks: u32,
 }
@@ -138,11 +139,12 @@ mod tests {
 
     #[test]
     fn every_setting_is_read() {
-        let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\"]\nmax_addresses = 5\nmax_networks = 7\n\
+        let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\", \"en?s*\"]\nmax_addresses = 5\nmax_networks = 7\n\
                     [metrics]\nlisten = \"off\"\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n";
         let toml = read_text(text).unwrap();
         assert_eq!(toml.firewall.kind, FirewallChoice::Nftables);
-        assert_eq!(toml.firewall.interfaces, ["eth0"]);
+        let interfaces: Vec<String> = toml.firewall.interfaces.iter().map(Pattern::to_string).collect();
+        assert_eq!(interfaces, ["eth0", "en?s*"]);
         assert_eq!((toml.firewall.max_addresses, toml.firewall.max_networks), (5, 7));
         assert_eq!(toml.metrics.listen, None);
         assert_eq!(
@@ -161,6 +163,11 @@ mod tests {
             ("[firewall]\n\nkind = \"pf\"\n", ":3:", "expected"),
             ("[metrics]\nlisten = \"9919\"\n", ":2:", "127.0.0.1:9919"),
             ("[allow]\nnetworks = [\"192.0.2.0/40\"]\n", ":2:", "192.0.2.0/40"),
+            (
+                "[firewall]\ninterfaces = [\"eth0\", \"eth[\"]\n",
+                ":2:",
+                "`eth[` is no glob",
+            ),
             ("[firewall\n", ":1:", ""),
         ];
         for (text, line, part) in cases {

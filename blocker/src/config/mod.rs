@@ -24,6 +24,7 @@ use crate::ban::Scope;
 use crate::filter::Filter;
 use crate::filter::definition::{LogType, Partial};
 use crate::filter::parameters::Named;
+use crate::firewall::interfaces::Pattern;
 use crate::firewall::xdp::Sizes;
 use crate::jail::Rules;
 use crate::problem::{Place, Problem, Problems};
@@ -38,8 +39,8 @@ pub struct Settings {
     pub source: String,
     /// Which firewall enforces bans.
     pub firewall: FirewallChoice,
-    /// Interfaces that XDP is attached to; empty for those with a default route.
-    pub interfaces: Vec<String>,
+    /// Which interfaces XDP is attached to; empty for those with a default route.
+    pub interfaces: Vec<Pattern>,
     /// Banned addresses that the kernel has room for, of each IP version.
     pub sizes: Sizes,
     /// Where Prometheus metrics are served.

@@ -1,13 +1,16 @@
 //! Picks a firewall: XDP where it can be attached, nftables otherwise.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
+use super::interfaces::{Chosen, Pattern};
 use super::nftables::Nftables;
+use super::per_interface::{Otherwise, PerInterface};
 use super::xdp::{Sizes, Xdp};
-use super::{Firewall, Inherited, JailScope};
+use super::{Firewall, InForce, JailScope};
 use crate::config::FirewallChoice;
 
 /// What to open.
@@ -15,8 +18,8 @@ use crate::config::FirewallChoice;
 pub struct Wanted<'a> {
     /// Which firewall.
     pub choice: FirewallChoice,
-    /// Interfaces for XDP. nftables needs none.
-    pub interfaces: &'a [String],
+    /// Interfaces for XDP; none for those with a default route. nftables needs none.
+    pub interfaces: &'a [Pattern],
     /// What XDP has room for.
     pub sizes: Sizes,
     /// The folder in which XDP's program and maps outlive the agent.
@@ -25,25 +28,27 @@ pub struct Wanted<'a> {
     pub jails: &'a [JailScope],
 }
 
-/// Makes a firewall hold what is to be in force, before it is. It is handed the bans that the other firewall has in force.
-pub type Fill<'a> = &'a mut dyn FnMut(&mut dyn Firewall, Vec<Inherited>) -> Result<()>;
-
-/// Opens the firewall, has it filled, and puts it in force in place of what an agent before this one has left.
+/// Opens the firewall, has it filled, and puts it in force in place of what an agent before this one has left, whichever firewall
+/// that had.
 ///
 /// # Errors
 ///
 /// When the wanted firewall, or with [`FirewallChoice::Auto`] each of the two, cannot be had.
-pub fn open(wanted: Wanted<'_>, fill: Fill<'_>) -> Result<Box<dyn Firewall>> {
+pub fn open(wanted: Wanted<'_>, in_force: &mut dyn InForce) -> Result<Box<dyn Firewall>> {
+    let load = || Xdp::open(wanted.jails, wanted.sizes, wanted.pins);
     match wanted.choice {
-        FirewallChoice::Xdp => xdp(wanted, fill),
-        FirewallChoice::Nftables => nftables(wanted, fill),
-        FirewallChoice::Auto => xdp(wanted, fill).or_else(|error| {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "XDP cannot be used here; bans are enforced by nftables, at several times the cost of a packet"
-            );
-            nftables(wanted, fill).context(format!("neither XDP ({error:#}) nor nftables can be used"))
-        }),
+        FirewallChoice::Xdp => per_interface(load()?, wanted, Otherwise::Nothing, in_force),
+        FirewallChoice::Nftables => nftables(wanted, in_force),
+        FirewallChoice::Auto => match load() {
+            Ok(xdp) => per_interface(xdp, wanted, Otherwise::Nftables, in_force),
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "XDP cannot be used here; bans are enforced by nftables, at several times the cost of a packet"
+                );
+                nftables(wanted, in_force).context(format!("neither XDP ({error:#}) nor nftables can be used"))
+            }
+        },
     }
 }
 
@@ -57,27 +62,32 @@ pub fn clear(pins: &Path) -> Result<()> {
     Nftables::clear()
 }
 
-fn xdp(wanted: Wanted<'_>, fill: Fill<'_>) -> Result<Box<dyn Firewall>> {
-    anyhow::ensure!(
-        !wanted.interfaces.is_empty(),
-        "XDP needs an interface and none has a default route: name one with --interface or under [firewall] in blocker.toml"
-    );
-    let mut xdp = Xdp::open(wanted.jails, wanted.sizes, wanted.pins)?;
+fn per_interface(
+    mut xdp: Xdp,
+    wanted: Wanted<'_>,
+    otherwise: Otherwise,
+    in_force: &mut dyn InForce,
+) -> Result<Box<dyn Firewall>> {
+    let now = Timestamp::now();
+    let mut left = xdp.inherited(now);
     // A machine without nftables has no bans there.
-    let others = Nftables::open(wanted.jails).and_then(|mut nftables| nftables.inherited(Timestamp::now()));
-    fill(&mut xdp, others.unwrap_or_default())?;
-    for interface in wanted.interfaces {
-        xdp.attach(interface)?;
-    }
-    xdp.settle()?;
-    // It may not be there, nor be possible.
-    let _ = Nftables::clear();
-    Ok(Box::new(xdp))
+    let others = Nftables::open(wanted.jails).and_then(|mut nftables| nftables.inherited(now));
+    left.extend(others.unwrap_or_default());
+    in_force.take_over(left);
+    in_force.fill(&mut xdp)?;
+    let chosen = Chosen::new(wanted.interfaces);
+    let jails = wanted.jails.to_vec();
+    let opened = PerInterface::open(xdp, chosen, (otherwise, jails), in_force, Instant::now())?;
+    Ok(Box::new(opened))
 }
 
-fn nftables(wanted: Wanted<'_>, fill: Fill<'_>) -> Result<Box<dyn Firewall>> {
+fn nftables(wanted: Wanted<'_>, in_force: &mut dyn InForce) -> Result<Box<dyn Firewall>> {
+    let now = Timestamp::now();
     let mut nftables = Nftables::open(wanted.jails)?;
-    fill(&mut nftables, Xdp::left(wanted.pins, Timestamp::now()))?;
+    let mut left = nftables.inherited(now).context("what is in force cannot be read")?;
+    left.extend(Xdp::left(wanted.pins, now));
+    in_force.take_over(left);
+    in_force.fill(&mut nftables)?;
     nftables.settle()?;
     Xdp::clear(wanted.pins)?;
     Ok(Box::new(nftables))

@@ -1,16 +1,22 @@
 //! What enforces the ledger in the kernel.
 //!
 //! [`Firewall`] is what the rest of the agent knows: it is told for a host or network which bans are in force, and says what
-//! became of packets. [`Xdp`](xdp::Xdp) and [`Nftables`](nftables::Nftables) are its two implementations; [`open`] picks one. Why an
-//! address is banned, and whether it should be, may not enter.
+//! became of packets. [`Xdp`](xdp::Xdp) and [`Nftables`](nftables::Nftables) are its two implementations, [`PerInterface`] joins them;
+//! [`open`] picks one. Why an address is banned, and whether it should be, may not enter.
 
 mod choice;
+mod coverage;
+pub mod interfaces;
 pub mod nftables;
+mod per_interface;
 pub mod xdp;
 
 use std::fmt;
+use std::time::Instant;
 
 pub use self::choice::{Wanted, clear, open};
+pub use self::coverage::{Coverage, CoveredBy};
+pub use self::per_interface::PerInterface;
 
 use blocker_common::map::Outcome;
 use blocker_common::packet::Family;
@@ -26,6 +32,8 @@ pub enum Kind {
     Xdp,
     /// Sets in an nftables table of blocker's own.
     Nftables,
+    /// XDP on some interfaces, nftables for the others.
+    Both,
 }
 
 impl Kind {
@@ -35,6 +43,7 @@ impl Kind {
         match self {
             Self::Xdp => "xdp",
             Self::Nftables => "nftables",
+            Self::Both => "xdp+nftables",
         }
     }
 }
@@ -66,6 +75,8 @@ pub struct Rejected {
 /// Packets that bans of one jail covered since the firewall was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
+    /// The firewall that counted; never [`Kind::Both`].
+    pub firewall: Kind,
     /// The jail.
     pub jail: JailId,
     /// The packets' IP version.
@@ -89,6 +100,19 @@ pub struct Inherited {
     pub until: Expiry,
 }
 
+/// The ledger, as far as a firewall needs it that is being opened.
+pub trait InForce {
+    /// Takes in the bans that an agent before this one has left in force.
+    fn take_over(&mut self, left: Vec<Inherited>);
+
+    /// Makes a firewall that is not in force yet hold everything that is to be.
+    ///
+    /// # Errors
+    ///
+    /// When the firewall takes nothing of it.
+    fn fill(&mut self, firewall: &mut dyn Firewall) -> anyhow::Result<()>;
+}
+
 /// Enforces bans in the kernel. What it enforces stays in force when it is dropped.
 pub trait Firewall: Send {
     /// Which one it is.
@@ -102,14 +126,6 @@ pub trait Firewall: Send {
     ///
     /// When this returns, the kernel has confirmed every change that is not among the rejected.
     fn apply(&mut self, changes: &[Change], now: Timestamp) -> Vec<Rejected>;
-
-    /// The bans that an agent before this one has left in force. They stay so until this one takes
-    /// their place, when [`open`] is done with it.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel does not tell them.
-    fn inherited(&mut self, now: Timestamp) -> anyhow::Result<Vec<Inherited>>;
 
     /// What differs between the kernel and `wanted`, which is everything that it is to hold: changes that mend it.
     ///
@@ -131,4 +147,11 @@ pub trait Firewall: Send {
     ///
     /// When the kernel's counters cannot be read.
     fn counters(&self) -> anyhow::Result<Vec<Counted>>;
+
+    /// How each interface is covered that is meant to be.
+    fn coverage(&self) -> Vec<Coverage>;
+
+    /// Looks at the machine's interfaces, and covers those that are new or have changed. To be called now and then, and when
+    /// [`LinkWatch`](interfaces::LinkWatch) says so.
+    fn refresh(&mut self, in_force: &mut dyn InForce, now: Instant);
 }

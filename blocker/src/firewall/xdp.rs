@@ -17,14 +17,17 @@ mod links;
 mod maps;
 mod pinned;
 mod pins;
+mod reason;
 mod scope_bits;
 mod sizes;
 mod table;
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, MapData, PerCpuArray};
+use aya::programs::xdp::XdpLinkId;
 use aya::{Ebpf, EbpfLoader};
 use blocker_common::map::{self, Counter, Outcome, Scopes, Settings};
 use blocker_common::packet::{Family, Unparsed};
@@ -32,6 +35,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 pub use attach::{AttachError, Attachment, Mode};
+pub use reason::Refusal;
 pub use sizes::Sizes;
 
 use self::allowed::Allowed;
@@ -41,7 +45,8 @@ use self::kernel_log::KernelLog;
 use self::pinned::Pinned;
 use self::pins::Pins;
 use self::scope_bits::ScopeBits;
-use super::{Counted, Firewall, Inherited, JailScope, Kind, Rejected};
+use super::interfaces::Interface;
+use super::{Counted, Coverage, CoveredBy, Firewall, InForce, Inherited, JailScope, Kind, Rejected};
 use crate::ban::{Change, JailId, Protocol};
 
 /// The compiled program, put here by `build.rs`.
@@ -62,6 +67,8 @@ pub struct Xdp {
     scopes: ScopeBits,
     jails: Vec<String>,
     attachments: Vec<Attachment>,
+    /// Links that are not pinned, by the index of their interface.
+    loose: Vec<(u32, XdpLinkId)>,
     pinned: Option<Pinned>,
     _kernel_log: Option<KernelLog>,
 }
@@ -163,6 +170,7 @@ impl Xdp {
             scopes,
             jails: jails.iter().map(|jail| jail.name.clone()).collect(),
             attachments: Vec::new(),
+            loose: Vec::new(),
             pinned,
             _kernel_log: kernel_log,
         })
@@ -172,15 +180,64 @@ impl Xdp {
     ///
     /// # Errors
     ///
-    /// When the interface does not exist, holds a program of somebody else, or takes neither mode.
-    pub fn attach(&mut self, interface: &str) -> Result<&Attachment, AttachError> {
-        let program = program(&mut self.ebpf).map_err(AttachError::Program)?;
-        let Some(pinned) = &mut self.pinned else {
-            let (attachment, _) = attach::attach(program, interface)?;
-            return Ok(self.attachments.push_mut(attachment));
+    /// When the interface is gone, holds a program of somebody else, has no Ethernet headers, or takes neither mode.
+    pub fn attach(&mut self, interface: &Interface) -> Result<&Attachment, AttachError> {
+        // What is known of an earlier attachment is void, or there would be no call for this one.
+        self.detach(interface.index)?;
+        let program = program(&mut self.ebpf)?;
+        let attachment = match &mut self.pinned {
+            Some(pinned) => pinned.attach(program, interface)?,
+            None => {
+                let (attachment, link) = attach::attach(program, interface)?;
+                self.loose.push((interface.index, links::hold(program, link)?));
+                attachment
+            }
         };
-        let attachment = pinned.attach(program, interface)?;
         Ok(self.attachments.push_mut(attachment))
+    }
+
+    /// Takes the program off the interface of this index, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When its pin cannot be removed.
+    pub fn detach(&mut self, index: u32) -> Result<()> {
+        self.attachments.retain(|attachment| attachment.index != index);
+        let program = program(&mut self.ebpf)?;
+        for (_, link) in self.loose.extract_if(.., |(on, _)| *on == index) {
+            links::let_go(program, link)?;
+        }
+        match &mut self.pinned {
+            Some(pinned) => pinned.detach(program, index),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that the interface of this index has another name now.
+    pub fn rename(&mut self, index: u32, name: &str) {
+        let known = |attachment: &&mut Attachment| attachment.index == index;
+        for attachment in self.attachments.iter_mut().filter(known) {
+            name.clone_into(&mut attachment.interface);
+        }
+    }
+
+    /// Whether a program of blocker's that was in force before this one is on the interface of this index.
+    #[must_use]
+    pub fn was_on(&self, index: u32) -> bool {
+        self.pinned.as_ref().is_some_and(|pinned| pinned.was_on(index))
+    }
+
+    /// The kernel's number of the program.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not tell it.
+    pub fn program_id(&mut self) -> Result<u32> {
+        let program = program(&mut self.ebpf)?;
+        let info = program
+            .info()
+            .context("the kernel does not tell about the XDP program")?;
+        Ok(info.id())
     }
 
     /// The bans that an agent before this one has left in force with XDP. What cannot be read is logged.
@@ -209,6 +266,16 @@ impl Xdp {
     /// When they cannot be removed.
     pub fn clear(folder: &Path) -> Result<()> {
         pins::clear(folder)
+    }
+
+    /// The bans that an agent before this one has left in force. They stay so until [`settle`](Self::settle); what each has counted is
+    /// carried on.
+    pub fn inherited(&mut self, now: Timestamp) -> Vec<Inherited> {
+        let Some(former) = self.pinned.as_ref().and_then(|pinned| pinned.former.as_ref()) else {
+            return Vec::new();
+        };
+        self.bans.go_on_from(former.packets());
+        former.bans(now)
     }
 
     /// Says that this program is the one in force: what was before goes, and its counts are carried on.
@@ -274,14 +341,6 @@ impl Firewall for Xdp {
         self.bans.apply(changes, &self.scopes, now)
     }
 
-    fn inherited(&mut self, now: Timestamp) -> Result<Vec<Inherited>> {
-        let Some(former) = self.pinned.as_ref().and_then(|pinned| pinned.former.as_ref()) else {
-            return Ok(Vec::new());
-        };
-        self.bans.go_on_from(former.packets());
-        Ok(former.bans(now))
-    }
-
     fn compare(&mut self, wanted: &[Change], now: Timestamp) -> Result<Vec<Change>> {
         if let Some(pinned) = &mut self.pinned {
             pinned.heal(program(&mut self.ebpf)?)?;
@@ -302,6 +361,7 @@ impl Firewall for Xdp {
                     let counters = self.counters.get(&slot, 0).context("cannot read the counters")?;
                     let carried = self.carried.get(&slot, 0).context("cannot read the counters")?;
                     all.push(Counted {
+                        firewall: Kind::Xdp,
                         jail: JailId(jail),
                         family,
                         outcome,
@@ -315,6 +375,17 @@ impl Firewall for Xdp {
         }
         Ok(all)
     }
+
+    fn coverage(&self) -> Vec<Coverage> {
+        let each = self.attachments.iter().map(|attachment| Coverage {
+            interface: attachment.interface.clone(),
+            by: CoveredBy::Xdp(attachment.mode),
+        });
+        each.collect()
+    }
+
+    /// Which interfaces are meant is decided by [`PerInterface`](super::PerInterface).
+    fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {}
 }
 
 fn program(ebpf: &mut Ebpf) -> Result<&mut aya::programs::Xdp> {

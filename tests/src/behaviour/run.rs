@@ -170,7 +170,7 @@ fn counts(firewall: &dyn Firewall) -> Counts {
 fn case_on(ground: &mut impl Ground, case: &Case) -> Option<String> {
     let kind = ground.firewall().kind();
     let (expected, bytes) = match kind {
-        Kind::Xdp => (case.xdp, case.frame.bytes().len()),
+        Kind::Xdp | Kind::Both => (case.xdp, case.frame.bytes().len()),
         Kind::Nftables => (case.nftables, case.frame.ip_len()),
     };
     let unparsed_before = ground.unparsed();

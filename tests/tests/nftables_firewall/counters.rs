@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use blocker::ban::JailId;
-use blocker::firewall::{Counted, Firewall as _};
+use blocker::firewall::{Counted, Firewall as _, Kind};
 use blocker_common::map::Outcome;
 use blocker_common::packet::Family;
 
@@ -30,6 +30,7 @@ fn every_jail_family_and_outcome_is_counted_in_that_order() -> Result<()> {
             assert_eq!(reaches(address, port)?, passes, "{address} to {port}");
         }
         let counted = |jail, family, outcome, packets, bytes| Counted {
+            firewall: Kind::Nftables,
             jail: JailId(jail),
             family,
             outcome,

@@ -5,7 +5,8 @@ use ipnet::IpNet;
 
 use super::*;
 use crate::ban::{Expiry, Origin};
-use crate::firewall::{Counted, Firewall, Inherited, Kind};
+use crate::firewall::interfaces::LinkWatch;
+use crate::firewall::{Counted, Coverage, Firewall, InForce, Kind};
 use crate::ledger::Allowlist;
 
 /// A kernel that holds nothing, and has no room for any ban.
@@ -31,10 +32,6 @@ impl Firewall for Full {
         (0..changes.len()).map(reject).collect()
     }
 
-    fn inherited(&mut self, _now: Timestamp) -> anyhow::Result<Vec<Inherited>> {
-        Ok(Vec::new())
-    }
-
     fn compare(&mut self, wanted: &[Change], _now: Timestamp) -> anyhow::Result<Vec<Change>> {
         Ok(wanted.to_vec())
     }
@@ -46,6 +43,12 @@ impl Firewall for Full {
     fn counters(&self) -> anyhow::Result<Vec<Counted>> {
         Ok(Vec::new())
     }
+
+    fn coverage(&self) -> Vec<Coverage> {
+        Vec::new()
+    }
+
+    fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {}
 }
 
 #[test]
@@ -64,6 +67,7 @@ fn what_the_kernel_has_refused_is_not_taken_for_somebody_elses_change() {
         retry: now,
         compared: now,
         compare_after: COMPARE,
+        links: LinkWatch::open().unwrap(),
     };
     let ban = |address: &str| Ban {
         subject: address.parse().unwrap(),

@@ -22,16 +22,16 @@ impl Chosen {
         }
     }
 
-    /// Those of the present interfaces that are meant; `covered` says of an index whether it was until now.
+    /// Those of the present interfaces that are meant; `was_covered` says of one whether it was until now.
     #[must_use]
-    pub fn among<'a>(&self, present: &'a [Interface], covered: impl Fn(u32) -> bool) -> Vec<&'a Interface> {
+    pub fn among<'a>(&self, present: &'a [Interface], was_covered: impl Fn(&Interface) -> bool) -> Vec<&'a Interface> {
         let is_meant: Box<dyn Fn(&Interface) -> bool + '_> = match self {
             Self::Named(patterns) => {
                 Box::new(|interface| patterns.iter().any(|pattern| pattern.matches(&interface.name)))
             }
             Self::WithDefaultRoute => {
                 let routed = with_default_route();
-                Box::new(move |interface| covered(interface.index) || routed.contains(&interface.name))
+                Box::new(move |interface| was_covered(interface) || routed.contains(&interface.name))
             }
         };
         present.iter().filter(|interface| is_meant(interface)).collect()

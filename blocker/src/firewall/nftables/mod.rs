@@ -47,7 +47,7 @@ use self::sets::Place;
 use self::socket::{Answer, Socket};
 use self::sys::{Count, Counter};
 use self::transaction::{Failure, Transaction};
-use super::{Counted, Firewall, Inherited, JailScope, Kind, Rejected};
+use super::{Counted, Coverage, Firewall, InForce, Inherited, JailScope, Kind, Rejected};
 use crate::ban::{Change, Expiry, JailId, Subject};
 
 /// How often a difference is looked at again: the kernel's answer may lack what is there, while a set grows.
@@ -115,6 +115,33 @@ impl Nftables {
             }
         }
         Ok(())
+    }
+
+    /// The bans that an agent before this one has left in force. They stay so until [`settle`](Self::settle).
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not tell them.
+    pub fn inherited(&mut self, now: Timestamp) -> anyhow::Result<Vec<Inherited>> {
+        let mut all = Vec::new();
+        for (jail, names) in self.jails.iter().zip(&self.names) {
+            for place in Place::all(JailId(0)) {
+                let set = names.set(place.family, place.prefix_len);
+                let held = held::bans(&self.socket, [(place, set.as_c_str())].into_iter())
+                    .with_context(|| format!("nftables: the set {set:?} cannot be read"))?;
+                for (subject, bans) in held {
+                    all.extend(bans.into_iter().map(|(_, left)| Inherited {
+                        jail: jail.name.clone(),
+                        subject,
+                        // A sum beyond the calendar has no end.
+                        until: left.map_or(Expiry::Never, |left| {
+                            now.checked_add(left).map_or(Expiry::Never, Expiry::At)
+                        }),
+                    }));
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// Takes the table out, whoever has laid it.
@@ -246,28 +273,6 @@ impl Firewall for Nftables {
         rejected
     }
 
-    fn inherited(&mut self, now: Timestamp) -> anyhow::Result<Vec<Inherited>> {
-        let mut all = Vec::new();
-        for (jail, names) in self.jails.iter().zip(&self.names) {
-            for place in Place::all(JailId(0)) {
-                let set = names.set(place.family, place.prefix_len);
-                let held = held::bans(&self.socket, [(place, set.as_c_str())].into_iter())
-                    .with_context(|| format!("nftables: the set {set:?} cannot be read"))?;
-                for (subject, bans) in held {
-                    all.extend(bans.into_iter().map(|(_, left)| Inherited {
-                        jail: jail.name.clone(),
-                        subject,
-                        // A sum beyond the calendar has no end.
-                        until: left.map_or(Expiry::Never, |left| {
-                            now.checked_add(left).map_or(Expiry::Never, Expiry::At)
-                        }),
-                    }));
-                }
-            }
-        }
-        Ok(all)
-    }
-
     fn compare(&mut self, wanted: &[Change], now: Timestamp) -> anyhow::Result<Vec<Change>> {
         if self.pending.is_some() {
             return Ok(Vec::new());
@@ -327,6 +332,7 @@ impl Firewall for Nftables {
                         Outcome::WouldDrop => Count::default(),
                     };
                     all.push(Counted {
+                        firewall: Kind::Nftables,
                         jail,
                         family,
                         outcome,
@@ -338,4 +344,11 @@ impl Firewall for Nftables {
         }
         Ok(all)
     }
+
+    /// It sees the packets of all interfaces, so that none is named.
+    fn coverage(&self) -> Vec<Coverage> {
+        Vec::new()
+    }
+
+    fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {}
 }

@@ -1,14 +1,19 @@
 //! Attaching the program to an interface.
 //!
-//! A BPF link (kernel 5.9) is used, never the older netlink call: a link goes with the process that holds it, and the kernel
+//! A BPF link (kernel 5.9) is used, never the older netlink call: a link can be pinned and given to the next program, and the kernel
 //! refuses it where somebody else's program sits.
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsFd as _;
 
-use aya::programs::xdp::XdpLinkId;
+use aya::programs::links::FdLink;
+use aya::programs::xdp::XdpError;
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use thiserror::Error;
+
+use super::reason::{self, Refusal};
+use crate::firewall::interfaces::Interface;
 
 /// Where in the kernel the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,15 +33,32 @@ impl Mode {
             Self::Generic => "generic",
         }
     }
+
+    const fn of_aya(self) -> XdpMode {
+        match self {
+            Self::Driver => XdpMode::Driver,
+            Self::Generic => XdpMode::Skb,
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// The program on one interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Attachment {
+    /// The interface's index.
+    pub index: u32,
     /// The interface's name.
     pub interface: String,
     /// Where the program runs.
     pub mode: Mode,
+    /// Why the driver would not take it, where that is so.
+    pub driver_refusal: Option<Refusal>,
 }
 
 impl fmt::Display for Attachment {
@@ -48,12 +70,17 @@ impl fmt::Display for Attachment {
 /// Why the program could not be attached.
 #[derive(Debug, Error)]
 pub enum AttachError {
-    /// No interface of this name.
-    #[error("there is no interface `{0}`; `ip link` lists those there are")]
-    NoSuchInterface(String),
+    /// It went away since the interfaces were looked at.
+    #[error("the interface `{0}` is gone")]
+    Gone(String),
     /// Somebody else's XDP program is there and is left alone.
-    #[error("another XDP program is attached to `{0}` and is left alone; `ip link show {0}` names it")]
-    Occupied(String),
+    #[error("another XDP program is attached to `{interface}` and is left alone: {program}")]
+    Occupied {
+        /// The interface's name.
+        interface: String,
+        /// What is known of the program.
+        program: String,
+    },
     /// Its packets begin with another header than Ethernet's, so the program would let all of them pass.
     #[error("`{0}` is no Ethernet interface (a tunnel?), and the XDP program reads Ethernet frames only")]
     NoEthernet(String),
@@ -63,56 +90,96 @@ pub enum AttachError {
         /// The interface's name.
         interface: String,
         /// What the driver answered.
-        driver: io::Error,
+        driver: Refusal,
         /// What the generic hook answered.
-        generic: io::Error,
+        generic: Refusal,
     },
     /// The program itself is at fault.
     #[error(transparent)]
     Program(#[from] anyhow::Error),
 }
 
-/// Attaches `program` to `interface`, in the best mode that the interface takes.
-pub(super) fn attach(program: &mut Xdp, interface: &str) -> Result<(Attachment, XdpLinkId), AttachError> {
-    if !has_ethernet_headers(interface) {
-        return Err(AttachError::NoEthernet(interface.to_owned()));
+impl AttachError {
+    /// The same in a few words, for a list of interfaces.
+    #[must_use]
+    pub const fn brief(&self) -> &'static str {
+        match self {
+            Self::Gone(_) => "it is gone",
+            Self::Occupied { .. } => "another XDP program is attached",
+            Self::NoEthernet(_) => "no Ethernet headers",
+            Self::Refused { .. } => "it takes no XDP program",
+            Self::Program(_) => "the XDP program cannot be attached",
+        }
     }
-    let attached = |mode| Attachment {
-        interface: interface.to_owned(),
+}
+
+/// Attaches `program` to `interface`, in the best mode that the interface takes. It goes off again with the link.
+pub(super) fn attach(program: &mut Xdp, interface: &Interface) -> Result<(Attachment, FdLink), AttachError> {
+    if !interface.has_ethernet_headers {
+        return Err(AttachError::NoEthernet(interface.name.clone()));
+    }
+    let attached = |mode, driver_refusal| Attachment {
+        index: interface.index,
+        interface: interface.name.clone(),
         mode,
+        driver_refusal,
     };
-    let driver = match try_mode(program, interface, XdpMode::Driver)? {
-        Ok(link) => return Ok((attached(Mode::Driver), link)),
-        Err(error) => error,
+    let driver = match try_mode(program, interface, Mode::Driver)? {
+        Ok(link) => return Ok((attached(Mode::Driver, None), link)),
+        Err(refusal) => refusal,
     };
-    match try_mode(program, interface, XdpMode::Skb)? {
-        Ok(link) => Ok((attached(Mode::Generic), link)),
+    match try_mode(program, interface, Mode::Generic)? {
+        Ok(link) => Ok((attached(Mode::Generic, Some(driver)), link)),
         Err(generic) => Err(AttachError::Refused {
-            interface: interface.to_owned(),
+            interface: interface.name.clone(),
             driver,
             generic,
         }),
     }
 }
 
-/// Whether the interface's packets begin with an Ethernet header, by its `ARPHRD_` type (`linux/if_arp.h`): Ethernet is 1, and
-/// loopback, 772, has them too. An interface that is not there is for the attaching itself to find.
-fn has_ethernet_headers(interface: &str) -> bool {
-    let kind = std::fs::read_to_string(format!("/sys/class/net/{interface}/type"));
-    kind.map_or(true, |kind| ["1", "772"].contains(&kind.trim()))
+/// The inner error is the interface's refusal of this mode, after which another may be tried.
+fn try_mode(program: &mut Xdp, interface: &Interface, mode: Mode) -> Result<Result<FdLink, Refusal>, AttachError> {
+    let error = match link(program, interface, mode)? {
+        Ok(link) => return Ok(Ok(link)),
+        Err(error) => error,
+    };
+    match error.raw_os_error() {
+        // EEXIST: a program in the other mode.
+        Some(nix::libc::EBUSY | nix::libc::EEXIST) => Err(AttachError::Occupied {
+            interface: interface.name.clone(),
+            program: reason::occupant(interface),
+        }),
+        Some(nix::libc::ENODEV) => Err(AttachError::Gone(interface.name.clone())),
+        _ => {
+            let words = program
+                .fd()
+                .ok()
+                .and_then(|fd| reason::words(fd.as_fd(), interface.index, mode));
+            Ok(Err(Refusal::new(interface, mode, &error, words.as_deref())))
+        }
+    }
 }
 
-/// The inner error is the interface's refusal of this mode, after which another may be tried.
-fn try_mode(program: &mut Xdp, interface: &str, mode: XdpMode) -> Result<io::Result<XdpLinkId>, AttachError> {
-    match program.attach(interface, mode) {
-        Ok(link) => Ok(Ok(link)),
-        Err(ProgramError::UnknownInterface { name }) => Err(AttachError::NoSuchInterface(name)),
-        Err(ProgramError::SyscallError(call)) => match call.io_error.raw_os_error() {
-            // EEXIST: a program in the other mode.
-            Some(nix::libc::EBUSY | nix::libc::EEXIST) => Err(AttachError::Occupied(interface.to_owned())),
-            _ => Ok(Err(call.io_error)),
-        },
-        Err(ProgramError::XdpError(error)) => Ok(Err(io::Error::other(error))),
-        Err(error) => Err(AttachError::Program(error.into())),
-    }
+fn link(program: &mut Xdp, interface: &Interface, mode: Mode) -> Result<io::Result<FdLink>, AttachError> {
+    let id = match program.attach_to_if_index(interface.index, mode.of_aya()) {
+        Ok(id) => id,
+        Err(ProgramError::SyscallError(call)) => return Ok(Err(call.io_error)),
+        Err(ProgramError::XdpError(XdpError::NetlinkError(error))) => {
+            let error = error
+                .raw_os_error()
+                .map_or_else(|| io::Error::other(error), io::Error::from_raw_os_error);
+            return Ok(Err(error));
+        }
+        Err(error) => return Err(AttachError::Program(error.into())),
+    };
+    let link = program.take_link(id).map_err(anyhow::Error::from)?;
+    Ok(FdLink::try_from(link).map_err(|_| {
+        // Where a driver answers EINVAL, aya tries the netlink call, and here that was granted: the interface has changed its mind in
+        // between. What is attached that way would outlive the agent.
+        if let Ok(fd) = program.fd() {
+            reason::take_off(fd.as_fd(), interface.index, mode);
+        }
+        io::Error::from_raw_os_error(nix::libc::EINVAL)
+    }))
 }

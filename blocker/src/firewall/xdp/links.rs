@@ -31,16 +31,24 @@ pub(super) fn adopt(program: &mut Xdp, pinned: &PinnedAt) -> Result<Option<XdpLi
     }
 }
 
-/// Pins a link that the program has made. It goes by another number then.
-pub(super) fn pin(program: &mut Xdp, link: XdpLinkId, path: &Path) -> Result<XdpLinkId> {
-    let link = FdLink::try_from(program.take_link(link)?)?;
+/// Has the program hold a link of its own for as long as it lives.
+pub(super) fn hold(program: &mut Xdp, link: FdLink) -> Result<XdpLinkId> {
+    Ok(program.attach_to_link(XdpLink::try_from(link)?)?)
+}
+
+/// Takes a link from the program, and with it the program off the interface, unless the link is pinned.
+pub(super) fn let_go(program: &mut Xdp, link: XdpLinkId) -> Result<FdLink> {
+    Ok(FdLink::try_from(program.take_link(link)?)?)
+}
+
+/// Pins a link, and has the program hold it, also where somebody removes the pin.
+pub(super) fn pin(program: &mut Xdp, link: FdLink, path: &Path) -> Result<XdpLinkId> {
     // A pin of a link to an interface that is gone, whose index another has now.
     let _ = fs::remove_file(path);
     let pinned = link
         .pin(path)
         .with_context(|| format!("{}: the link cannot be pinned", path.display()))?;
-    // The program goes on holding it, also where somebody removes the pin.
-    Ok(program.attach_to_link(XdpLink::try_from(FdLink::from(pinned))?)?)
+    hold(program, FdLink::from(pinned))
 }
 
 /// Takes a pin out, and with it the program off its interface, unless a process holds it.

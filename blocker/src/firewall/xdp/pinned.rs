@@ -1,6 +1,7 @@
 //! A program and its maps, pinned so that they outlive the agent.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -8,12 +9,12 @@ use aya::Ebpf;
 use aya::maps::MapData;
 use aya::programs::Xdp;
 use aya::programs::xdp::XdpLinkId;
-use nix::net::if_::if_nametoindex;
 
 use super::attach::{self, AttachError, Attachment};
 use super::inherit::Former;
 use super::links;
 use super::pins::Pins;
+use crate::firewall::interfaces::Interface;
 
 /// Where program and maps are pinned, and what was there.
 pub(super) struct Pinned {
@@ -63,8 +64,8 @@ impl Pinned {
     }
 
     /// Attaches the program to an interface, in the place of a former one if there is.
-    pub(super) fn attach(&mut self, program: &mut Xdp, interface: &str) -> Result<Attachment, AttachError> {
-        let index = if_nametoindex(interface).map_err(|_| AttachError::NoSuchInterface(interface.to_owned()))?;
+    pub(super) fn attach(&mut self, program: &mut Xdp, interface: &Interface) -> Result<Attachment, AttachError> {
+        let index = interface.index;
         for pinned in self.pins.links()?.into_iter().filter(|pinned| pinned.index == index) {
             if let Some(id) = links::adopt(program, &pinned)? {
                 self.links.push(Link {
@@ -73,14 +74,17 @@ impl Pinned {
                     path: pinned.path,
                     is_new: false,
                 });
-                let interface = interface.to_owned();
-                let mode = pinned.mode;
-                return Ok(Attachment { interface, mode });
+                return Ok(Attachment {
+                    index,
+                    interface: interface.name.clone(),
+                    mode: pinned.mode,
+                    driver_refusal: None,
+                });
             }
         }
-        let (attachment, id) = attach::attach(program, interface)?;
+        let (attachment, link) = attach::attach(program, interface)?;
         let path = self.pins.link(index, attachment.mode);
-        let id = links::pin(program, id, &path)?;
+        let id = links::pin(program, link, &path)?;
         self.links.push(Link {
             index,
             id: Some(id),
@@ -88,6 +92,28 @@ impl Pinned {
             is_new: true,
         });
         Ok(attachment)
+    }
+
+    /// Takes the program off the interface of this index.
+    pub(super) fn detach(&mut self, program: &mut Xdp, index: u32) -> Result<()> {
+        for link in self.links.extract_if(.., |link| link.index == index) {
+            if let Some(id) = link.id {
+                links::let_go(program, id)?;
+            }
+            match fs::remove_file(&link.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("{}: cannot be removed", link.path.display()));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a program that was in force before this one is on the interface of this index.
+    pub(super) fn was_on(&self, index: u32) -> bool {
+        let links = self.pins.links().unwrap_or_default();
+        links.iter().any(|link| link.index == index)
     }
 
     /// Says that this program is the one in force: what was before goes.
@@ -122,7 +148,8 @@ impl Pinned {
         }
         for link in self.links.iter_mut().filter(|link| is_lost(&link.path)) {
             if let Some(id) = link.id.take() {
-                link.id = Some(links::pin(program, id, &link.path)?);
+                let taken = links::let_go(program, id)?;
+                link.id = Some(links::pin(program, taken, &link.path)?);
             }
         }
         self.pins.make_current(&self.folder)

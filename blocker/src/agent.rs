@@ -70,6 +70,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         sizes: settings.sizes,
         pins: &namespace.pins(),
         jails: &scopes,
+        dry_run: settings.dry_run,
     };
     // Before the interfaces are looked at, so that no change falls between.
     let links = LinkWatch::open().context("cannot listen for changes of network interfaces")?;
@@ -84,6 +85,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let warnings = settings.warnings.0.len();
     let broken: Vec<String> = settings.broken.iter().map(|jail| jail.name.clone()).collect();
     let metrics = Arc::new(Metrics::new(&names, &broken, Arc::clone(&firewall)));
+    metrics.dry_run.set(settings.dry_run.into());
 
     for id in (0..names.len()).map(|id| JailId(id as u16)) {
         if let Some(metrics) = metrics.jail(id) {
@@ -95,6 +97,9 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         Ok(stages) => {
             let jails = names.join(",");
             tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, "ready");
+            if settings.dry_run {
+                tracing::warn!("this is a dry run: what would be dropped is counted, and nothing is dropped");
+            }
             if warnings > 0 {
                 tracing::warn!(
                     warnings,
@@ -107,10 +112,15 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     };
     // Last, so that hosts are kept out until nobody is left to decide.
     drop(firewall.lock().unwrap_or_else(PoisonError::into_inner).take());
-    tracing::info!(
-        firewall = %kind,
-        "stopped; bans stay in force until they end, or until `blocker stop --clear`"
-    );
+    if settings.dry_run {
+        firewall::clear(&namespace.pins())?;
+        tracing::info!(firewall = %kind, "stopped; it was a dry run, and nothing of it is left");
+    } else {
+        tracing::info!(
+            firewall = %kind,
+            "stopped; bans stay in force until they end, or until `blocker stop --clear`"
+        );
+    }
     result
 }
 
@@ -174,6 +184,7 @@ impl Stages {
             compared: Timestamp::now(),
             compare_after: judge::COMPARE,
             links,
+            dry_run: metrics.dry_run.get() != 0,
         };
         Ok(Self {
             stop,

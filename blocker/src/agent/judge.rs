@@ -44,6 +44,8 @@ pub(super) struct Judge {
     pub(super) compare_after: SignedDuration,
     /// Tells when the interfaces are to be looked at.
     pub(super) links: LinkWatch,
+    /// Whether bans only have what would be dropped counted.
+    pub(super) dry_run: bool,
 }
 
 impl Judge {
@@ -253,13 +255,14 @@ impl Judge {
     fn report(&self, event: &str, ban: &Ban) {
         let firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
         let firewall = firewall.as_deref().map_or("none", |firewall| firewall.kind().name());
+        let would_be = if self.dry_run { "would be " } else { "" };
         tracing::info!(
             jail = %self.name(ban.jail),
             address = %ban.subject,
             until = %ban.until,
             failures = ban.failures,
             %firewall,
-            "{event}"
+            "{would_be}{event}"
         );
     }
 

@@ -34,6 +34,8 @@ pub struct Metrics {
     pub refused: Counter,
     /// Differences between kernel and ledger that were found and mended.
     pub mended: Counter,
+    /// Whether what would be dropped is only counted: 0 or 1.
+    pub dry_run: Gauge,
     ratio: Gauge<f64, AtomicU64>,
 }
 
@@ -134,6 +136,9 @@ impl Metrics {
         let mended = Counter::default();
         let help = "Hosts and networks for which the kernel did not hold what it is to hold";
         registry.register("enforcement_mended", help, mended.clone());
+        let dry_run = Gauge::default();
+        let help = "Whether what would be dropped is only counted";
+        registry.register("dry_run", help, dry_run.clone());
         let ratio: Gauge<f64, AtomicU64> = Gauge::default();
         ratio.set(1.0);
         registry.register(
@@ -189,6 +194,7 @@ impl Metrics {
             cut,
             refused,
             mended,
+            dry_run,
             ratio,
         }
     }

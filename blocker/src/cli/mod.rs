@@ -45,6 +45,9 @@ struct RunOptions {
     /// Run the other jails where one cannot run because its configuration is wrong
     #[arg(long)]
     skip_broken_jails: bool,
+    /// Count what would be dropped, and drop nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// What both commands take.

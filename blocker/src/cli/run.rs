@@ -15,7 +15,8 @@ pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
     } else {
         OnBroken::Refuse
     };
-    let settings = run.options.settings(on_broken)?;
+    let mut settings = run.options.settings(on_broken)?;
+    settings.dry_run = run.dry_run;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

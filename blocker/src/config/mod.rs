@@ -43,6 +43,8 @@ pub struct Settings {
     pub interfaces: Vec<Pattern>,
     /// Banned addresses that the kernel has room for, of each IP version.
     pub sizes: Sizes,
+    /// Whether what would be dropped is only counted; no file says so, only the command line.
+    pub dry_run: bool,
     /// Where Prometheus metrics are served.
     pub metrics: Option<SocketAddr>,
     /// Networks that no ban may cover.
@@ -139,6 +141,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
             addresses: toml.firewall.max_addresses,
             networks: toml.firewall.max_networks,
         },
+        dry_run: false,
         metrics: toml.metrics.listen,
         allow: toml.allow.networks,
         jails: sound,

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 
 use super::interfaces::{Chosen, Pattern};
 use super::nftables::Nftables;
-use super::per_interface::{Otherwise, PerInterface};
+use super::per_interface::{Otherwise, PerInterface, Plan};
 use super::xdp::{Sizes, Xdp};
-use super::{Firewall, InForce, JailScope};
+use super::{Firewall, InForce, Inherited, JailScope};
 use crate::config::FirewallChoice;
 
 /// What to open.
@@ -26,6 +26,8 @@ pub struct Wanted<'a> {
     pub pins: &'a Path,
     /// The jails, in the order of their identities.
     pub jails: &'a [JailScope],
+    /// Whether packets of banned hosts are only counted, and pass.
+    pub dry_run: bool,
 }
 
 /// Opens the firewall, has it filled, and puts it in force in place of what an agent before this one has left, whichever firewall
@@ -33,7 +35,7 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 ///
-/// When the wanted firewall, or with [`FirewallChoice::Auto`] each of the two, cannot be had.
+/// When the wanted firewall, or with [`FirewallChoice::Auto`] each of the two, cannot be had; and when a dry run finds bans in force.
 pub fn open(wanted: Wanted<'_>, in_force: &mut dyn InForce) -> Result<Box<dyn Firewall>> {
     let load = || Xdp::open(wanted.jails, wanted.sizes, wanted.pins);
     match wanted.choice {
@@ -73,11 +75,19 @@ fn per_interface(
     // A machine without nftables has no bans there.
     let others = Nftables::open(wanted.jails).and_then(|mut nftables| nftables.inherited(now));
     left.extend(others.unwrap_or_default());
+    if wanted.dry_run {
+        refuse_if_in_force(&left)?;
+        xdp.count_only()?;
+    }
     in_force.take_over(left);
     in_force.fill(&mut xdp)?;
-    let chosen = Chosen::new(wanted.interfaces);
-    let jails = wanted.jails.to_vec();
-    let opened = PerInterface::open(xdp, chosen, (otherwise, jails), in_force, Instant::now())?;
+    let plan = Plan {
+        chosen: Chosen::new(wanted.interfaces),
+        otherwise,
+        jails: wanted.jails.to_vec(),
+        dry_run: wanted.dry_run,
+    };
+    let opened = PerInterface::open(xdp, plan, in_force, Instant::now())?;
     Ok(Box::new(opened))
 }
 
@@ -86,9 +96,24 @@ fn nftables(wanted: Wanted<'_>, in_force: &mut dyn InForce) -> Result<Box<dyn Fi
     let mut nftables = Nftables::open(wanted.jails)?;
     let mut left = nftables.inherited(now).context("what is in force cannot be read")?;
     left.extend(Xdp::left(wanted.pins, now));
+    if wanted.dry_run {
+        refuse_if_in_force(&left)?;
+        nftables.count_only();
+    }
     in_force.take_over(left);
     in_force.fill(&mut nftables)?;
     nftables.settle()?;
     Xdp::clear(wanted.pins)?;
     Ok(Box::new(nftables))
+}
+
+/// A dry run lets everybody in, and those were to be kept out; nor may what it counts become a ban later.
+fn refuse_if_in_force(left: &[Inherited]) -> Result<()> {
+    anyhow::ensure!(
+        left.is_empty(),
+        "bans of an earlier run are in force ({}), and a dry run would lift them: run without --dry-run, or lift them with \
+         `blocker stop --clear` first",
+        left.len()
+    );
+    Ok(())
 }

@@ -4,7 +4,7 @@
 //! gets to nftables; none is counted twice. It is opened when the first interface needs it and then stays until the end: an interface that
 //! comes and goes must not have every ban loaded anew each time, and nobody kept out meanwhile.
 
-mod plan;
+mod steps;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use self::plan::{Attempt, Held, Step, plan};
+use self::steps::{Attempt, Held, Step, steps};
 use super::interfaces::{self, Chosen, Interface};
 use super::nftables::Nftables;
 use super::xdp::{AttachError, Attachment, Mode, Xdp};
@@ -32,13 +32,24 @@ pub enum Otherwise {
     Nftables,
 }
 
+/// What is to be covered, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which interfaces.
+    pub chosen: Chosen,
+    /// For those that take no XDP program.
+    pub otherwise: Otherwise,
+    /// The jails, in the order of their identities.
+    pub jails: Vec<JailScope>,
+    /// Whether packets of banned hosts are only counted, and pass.
+    pub dry_run: bool,
+}
+
 /// XDP where it can be attached, nftables for the rest.
 pub struct PerInterface {
     xdp: Xdp,
     nftables: Option<Nftables>,
-    otherwise: Otherwise,
-    jails: Vec<JailScope>,
-    chosen: Chosen,
+    plan: Plan,
     /// The chosen interfaces that there are, by index.
     covered: BTreeMap<u32, Covered>,
 }
@@ -63,23 +74,15 @@ impl PerInterface {
     ///
     /// When there is nothing that could enforce a ban. Without nftables, also when one of the chosen interfaces takes no program that is
     /// named without a glob.
-    pub fn open(
-        xdp: Xdp,
-        chosen: Chosen,
-        (otherwise, jails): (Otherwise, Vec<JailScope>),
-        in_force: &mut dyn InForce,
-        now: Instant,
-    ) -> Result<Self> {
+    pub fn open(xdp: Xdp, plan: Plan, in_force: &mut dyn InForce, now: Instant) -> Result<Self> {
         let mut firewall = Self {
             xdp,
             nftables: None,
-            otherwise,
-            jails,
-            chosen,
+            plan,
             covered: BTreeMap::new(),
         };
         firewall.look(now)?;
-        if otherwise == Otherwise::Nothing {
+        if firewall.plan.otherwise == Otherwise::Nothing {
             firewall.insist_on_xdp()?;
         }
         if let Err(error) = firewall.open_nftables_if_needed(in_force) {
@@ -99,12 +102,12 @@ impl PerInterface {
     }
 
     fn insist_on_xdp(&self) -> Result<()> {
-        let is_named = |name: &str| match &self.chosen {
+        let is_named = |name: &str| match &self.plan.chosen {
             Chosen::Named(patterns) => patterns.iter().any(|pattern| pattern.name() == Some(name)),
             Chosen::WithDefaultRoute => true,
         };
         ensure!(
-            !self.covered.is_empty() || self.chosen != Chosen::WithDefaultRoute,
+            !self.covered.is_empty() || self.plan.chosen != Chosen::WithDefaultRoute,
             "XDP needs an interface and none has a default route: name one with --interface or under [firewall] in blocker.toml"
         );
         let nothing_attached = self.covered.values().all(|covered| covered.result.is_err());
@@ -131,9 +134,9 @@ impl PerInterface {
         let was_covered = |interface: &Interface| {
             self.covered.contains_key(&interface.index) || !interface.is_up && self.xdp.was_on(interface.index)
         };
-        let meant = self.chosen.among(&present, was_covered);
+        let meant = self.plan.chosen.among(&present, was_covered);
         let held: Vec<Held> = self.covered.values().map(|covered| covered.held(now)).collect();
-        for step in plan(&meant, &present, &held, self.xdp.program_id()?) {
+        for step in steps(&meant, &present, &held, self.xdp.program_id()?) {
             match step {
                 Step::Forget(index) => self.give_up(index, "the interface is gone"),
                 Step::Detach(index) => {
@@ -189,7 +192,7 @@ impl PerInterface {
                 let (brief, error) = (error.brief(), error.to_string());
                 // Tried every minute, said once.
                 if known != Some(error.as_str()) {
-                    report_refused(&error, self.otherwise);
+                    report_refused(&error, self.plan.otherwise);
                 }
                 Err(Refused { brief, error, at: now })
             }
@@ -199,10 +202,13 @@ impl PerInterface {
 
     fn open_nftables_if_needed(&mut self, in_force: &mut dyn InForce) -> Result<()> {
         let is_needed = self.covered.is_empty() || self.covered.values().any(|covered| covered.result.is_err());
-        if !is_needed || self.nftables.is_some() || self.otherwise == Otherwise::Nothing {
+        if !is_needed || self.nftables.is_some() || self.plan.otherwise == Otherwise::Nothing {
             return Ok(());
         }
-        let mut opened = Nftables::open(&self.jails)?;
+        let mut opened = Nftables::open(&self.plan.jails)?;
+        if self.plan.dry_run {
+            opened.count_only();
+        }
         in_force.fill(&mut opened)?;
         opened.settle()?;
         self.nftables = Some(opened);

@@ -176,6 +176,15 @@ impl Xdp {
         })
     }
 
+    /// Has the program count what it would drop, and drop nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not take the setting.
+    pub fn count_only(&mut self) -> Result<()> {
+        self.bans.count_only()
+    }
+
     /// Attaches the program to an interface: in the driver where that can, in the kernel's generic hook otherwise.
     ///
     /// # Errors

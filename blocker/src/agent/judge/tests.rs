@@ -68,6 +68,7 @@ fn what_the_kernel_has_refused_is_not_taken_for_somebody_elses_change() {
         compared: now,
         compare_after: COMPARE,
         links: LinkWatch::open().unwrap(),
+        dry_run: false,
     };
     let ban = |address: &str| Ban {
         subject: address.parse().unwrap(),

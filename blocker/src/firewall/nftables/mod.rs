@@ -63,6 +63,8 @@ pub struct Nftables {
     allowed: Vec<Interval>,
     /// How many rules the table has, so that it shows when somebody takes one out.
     rules: usize,
+    /// Whether banned packets are only counted, and pass.
+    count_only: bool,
     /// What the table is to hold from the start, until it is laid.
     pending: Option<Vec<Change>>,
 }
@@ -84,11 +86,17 @@ impl Nftables {
             bans: Bans::default(),
             allowed: Vec::new(),
             rules: 0,
+            count_only: false,
             pending: Some(Vec::new()),
         };
         // Whether it may be asked for anything shows at the first question.
         nftables.count_rules().map_err(|errno| explain(errno.into()))?;
         Ok(nftables)
+    }
+
+    /// Has the table, once it is laid, count what it would drop, and drop nothing.
+    pub const fn count_only(&mut self) {
+        self.count_only = true;
     }
 
     /// Lays the table with what it was told to hold, in place of the one that is there, in one step. Its counters go on from where
@@ -117,13 +125,16 @@ impl Nftables {
         Ok(())
     }
 
-    /// The bans that an agent before this one has left in force. They stay so until [`settle`](Self::settle).
+    /// The bans that an agent before this one has left in force. They stay so until [`settle`](Self::settle). In a dry run none was.
     ///
     /// # Errors
     ///
     /// When the kernel does not tell them.
     pub fn inherited(&mut self, now: Timestamp) -> anyhow::Result<Vec<Inherited>> {
         let mut all = Vec::new();
+        if self.count(names::DRY_RUN).is_ok() {
+            return Ok(all);
+        }
         for (jail, names) in self.jails.iter().zip(&self.names) {
             for place in Place::all(JailId(0)) {
                 let set = names.set(place.family, place.prefix_len);
@@ -165,6 +176,7 @@ impl Nftables {
             names: &self.names,
             allowed: &self.allowed,
             counts: &counts.collect(),
+            count_only: self.count_only,
         };
         self.bans = ruleset::lay(&self.socket, layout, bans, now)?;
         self.rules = self.count_rules()?;
@@ -323,14 +335,10 @@ impl Firewall for Nftables {
         for (jail, names) in (0..).map(JailId).zip(&self.names) {
             for family in Family::ALL {
                 for outcome in Outcome::ALL {
-                    let count = match outcome {
-                        Outcome::Dropped | Outcome::Allowed => {
-                            let name = names.counter(family, outcome);
-                            self.count(&name)
-                                .with_context(|| format!("nftables: the counter {name:?} cannot be read"))?
-                        }
-                        Outcome::WouldDrop => Count::default(),
-                    };
+                    let name = names.counter(family, outcome);
+                    let count = self
+                        .count(&name)
+                        .with_context(|| format!("nftables: the counter {name:?} cannot be read"))?;
                     all.push(Counted {
                         firewall: Kind::Nftables,
                         jail,

@@ -20,6 +20,9 @@ pub const TABLE: &CStr = c"blocker";
 /// The one chain in it that packets enter by themselves.
 pub const PREROUTING: &CStr = c"prerouting";
 
+/// A counter that counts nothing: it is there where the table drops nothing.
+pub const DRY_RUN: &CStr = c"dry-run";
+
 /// The set of a family's networks whose packets are never dropped.
 pub const fn allowed(family: Family) -> &'static CStr {
     match family {

@@ -78,6 +78,8 @@ pub struct Layout<'a> {
     pub allowed: &'a [Interval],
     /// From where counters go on, by their names.
     pub counts: &'a HashMap<CString, Count>,
+    /// Whether banned packets are only counted, and pass.
+    pub count_only: bool,
 }
 
 /// Lays the table in place of any that is there, with these bans in it, in one transaction: at no time is there none, or one without
@@ -90,6 +92,10 @@ pub fn lay(socket: &Socket, layout: Layout<'_>, bans: &[Change], now: Timestamp)
     let mut transaction = Transaction::new();
     clear(&mut transaction, &table);
     transaction.add(0, &table, MsgType::Add);
+    if layout.count_only {
+        let (name, start) = (names::DRY_RUN, Count::default());
+        transaction.add(0, &Counter { name, start }, MsgType::Add);
+    }
     let mut sets = Sets::default();
     let scopes = scopes(jails, names);
     // A rule that names a chain or a set must come after it.
@@ -103,7 +109,7 @@ pub fn lay(socket: &Socket, layout: Layout<'_>, bans: &[Change], now: Timestamp)
             Holds::Intervals,
         );
         for names in names {
-            lay_banned(&mut transaction, &table, names, family, (&list, layout.counts));
+            lay_banned(&mut transaction, &table, names, family, (&list, layout));
             let chain = Chain::new(names.chain(family), &table);
             transaction.add(0, &chain, MsgType::Add);
         }
@@ -162,14 +168,14 @@ fn lay_banned(
     table: &Table,
     names: &Names,
     family: Family,
-    (allowed, counts): (&Lookup, &HashMap<CString, Count>),
+    (allowed, layout): (&Lookup, Layout<'_>),
 ) {
-    let counters = [Outcome::Allowed, Outcome::Dropped].map(|outcome| names.counter(family, outcome));
+    let counters = Outcome::ALL.map(|outcome| names.counter(family, outcome));
     for name in &counters {
-        let start = counts.get(name).copied().unwrap_or_default();
+        let start = layout.counts.get(name).copied().unwrap_or_default();
         transaction.add(0, &Counter { name, start }, MsgType::Add);
     }
-    let [passed, dropped] = &counters;
+    let [dropped, passed, would_drop] = &counters;
     let chain = Chain::new(names.banned(family), table);
     transaction.add(0, &chain, MsgType::Add);
     let all_bits = match family {
@@ -181,7 +187,11 @@ fn lay_banned(
         .count(passed)
         .then(Verdict::Accept);
     transaction.add(0, &rule, MsgType::Add);
-    let rule = Draft::new(&chain).count(dropped).then(Verdict::Drop);
+    let rule = if layout.count_only {
+        Draft::new(&chain).count(would_drop).then(Verdict::Accept)
+    } else {
+        Draft::new(&chain).count(dropped).then(Verdict::Drop)
+    };
     transaction.add(0, &rule, MsgType::Add);
 }
 

@@ -66,10 +66,16 @@ impl Bans {
             current: settings,
             before: HashMap::default(),
         };
-        bans.settings
-            .set(0, settings, 0)
-            .context("cannot tell the kernel program its settings")?;
+        bans.set(settings)?;
         Ok(bans)
+    }
+
+    /// Has the program count and drop nothing.
+    pub(super) fn count_only(&mut self) -> Result<()> {
+        self.set(Settings {
+            dry_run: 1,
+            ..self.current
+        })
     }
 
     /// Has bans go on counting packets from where they were.
@@ -161,12 +167,16 @@ impl Bans {
             | flag(self.ipv6_networks.len(), Settings::IPV6_NETWORKS)
             | flag(self.ipv6_hosts.len(), Settings::IPV6_HOSTS);
         if in_use != self.current.in_use {
-            let settings = Settings { in_use, ..self.current };
-            self.settings
-                .set(0, settings, 0)
-                .context("cannot tell the kernel program its settings")?;
-            self.current = settings;
+            self.set(Settings { in_use, ..self.current })?;
         }
+        Ok(())
+    }
+
+    fn set(&mut self, settings: Settings) -> Result<()> {
+        self.settings
+            .set(0, settings, 0)
+            .context("cannot tell the kernel program its settings")?;
+        self.current = settings;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use ahash::HashMap;
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, Map, MapData, PerCpuArray};
-use blocker_common::map::{self, Ban, Counter, Ends, MAX_JAILS, Outcome};
+use blocker_common::map::{self, Ban, Counter, Ends, MAX_JAILS, Outcome, Settings};
 use blocker_common::packet::Family;
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,6 +29,7 @@ pub(super) struct Former {
     bans: Vec<(Subject, Ban)>,
     counters: PerCpuArray<MapData, Counter>,
     carried: Array<MapData, Counter>,
+    was_dry_run: bool,
 }
 
 impl Former {
@@ -42,17 +43,22 @@ impl Former {
                 ends.insert(key, value);
             })
             .with_context(|| unread(folder, map::ENDS))?;
+        let settings = Array::<_, Settings>::try_from(map(folder, map::SETTINGS)?)?;
         Ok(Self {
             jails: names.collect::<Result<_, _>>()?,
             ends,
             bans: bans(folder)?,
             counters: map(folder, map::COUNTERS)?.try_into()?,
             carried: map(folder, map::CARRIED)?.try_into()?,
+            was_dry_run: settings.get(&0, 0)?.dry_run != 0,
         })
     }
 
-    /// The bans that are still in force, one for each jail that has one.
+    /// The bans that are still in force, one for each jail that has one. In a dry run none was.
     pub(super) fn bans(&self, now: Timestamp) -> Vec<Inherited> {
+        if self.was_dry_run {
+            return Vec::new();
+        }
         let clock = Clock::at(now);
         let mut all = Vec::with_capacity(self.bans.len());
         for (subject, ban) in &self.bans {

@@ -42,7 +42,7 @@ pub enum Step {
 /// The steps from what is held to what is meant; `ours` is the kernel's number of blocker's program. What to give up comes first, so that
 /// it is not in the way.
 #[must_use]
-pub fn plan(meant: &[&Interface], present: &[Interface], held: &[Held], ours: u32) -> Vec<Step> {
+pub fn steps(meant: &[&Interface], present: &[Interface], held: &[Held], ours: u32) -> Vec<Step> {
     let mut steps = Vec::new();
     for Held { interface, .. } in held {
         let index = interface.index;
@@ -116,13 +116,13 @@ mod tests {
 
     /// What is to be done where all that is present is meant.
     fn plan_all(present: &[Interface], held: &[Held]) -> Vec<Step> {
-        plan(&present.iter().collect::<Vec<_>>(), present, held, OURS)
+        steps(&present.iter().collect::<Vec<_>>(), present, held, OURS)
     }
 
     #[test]
     fn what_is_meant_and_new_is_attached_to() {
         let (eth0, eth1) = (interface(2, "eth0", None), interface(3, "eth1", None));
-        let steps = plan(&[&eth1], &[eth0, eth1.clone()], &[], OURS);
+        let steps = steps(&[&eth1], &[eth0, eth1.clone()], &[], OURS);
         assert_eq!(steps, [Step::Attach(eth1)]);
     }
 
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn what_is_no_longer_meant_is_given_up() {
         let wan0 = interface(2, "wan0", Some(OURS));
-        assert_eq!(plan(&[], &[wan0], &[attached(2, "eth0")], OURS), [Step::Detach(2)]);
+        assert_eq!(steps(&[], &[wan0], &[attached(2, "eth0")], OURS), [Step::Detach(2)]);
     }
 
     #[test]

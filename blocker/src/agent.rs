@@ -34,6 +34,8 @@ use crate::instance::{Instance, Namespace};
 use crate::jail::Jail;
 use crate::ledger::{Allowlist, Ledger, own_addresses};
 use crate::machine;
+use crate::privileges;
+use crate::service::{self, Pulse};
 use crate::source::watch::Stop;
 
 /// Batches of failures that may wait to be judged; then readers wait.
@@ -93,10 +95,13 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         }
     }
 
+    // Threads have what the one that starts them has.
+    privileges::reduce()?;
     let result = match Stages::start(settings.jails, ledger, links, &firewall, &metrics) {
         Ok(stages) => {
             let jails = names.join(",");
             tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, "ready");
+            service::ready();
             if settings.dry_run {
                 tracing::warn!("this is a dry run: what would be dropped is counted, and nothing is dropped");
             }
@@ -146,6 +151,8 @@ struct Stages {
     readers: Vec<JoinHandle<()>>,
     names: JoinHandle<()>,
     judge: JoinHandle<()>,
+    /// What must go on giving signs of life.
+    pulses: Vec<(String, Pulse)>,
     /// Tells the name of a thread that has ended.
     ended: mpsc::UnboundedReceiver<String>,
 }
@@ -174,7 +181,9 @@ impl Stages {
             Ok((name, Reader::new(&log, watchers, out, lines, stop.clone())?))
         });
         let mut readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
+        let pulse = Pulse::new();
         let judge = Judge {
+            pulse: pulse.clone(),
             jails,
             ledger,
             firewall: Arc::clone(firewall),
@@ -194,6 +203,7 @@ impl Stages {
                 .drain(..)
                 .map(|(name, reader)| spawn(name, &ended, move || reader.run()))
                 .collect::<Result<_>>()?,
+            pulses: vec![("judge".to_owned(), pulse)],
             ended: told,
         })
     }
@@ -215,11 +225,13 @@ impl Stages {
         });
         let result = tokio::select! {
             () = stop => Ok(()),
+            never = service::keep_watchdog_quiet(self.pulses) => match never {},
             ended = self.ended.recv() => Err(anyhow::anyhow!(
                 "the thread `{}` ended unexpectedly; its last words are above",
                 ended.unwrap_or_default()
             )),
         };
+        service::stopping();
         self.stop.stop();
         for reader in self.readers {
             // A panic was reported by the thread itself, and through `ended`.

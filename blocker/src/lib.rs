@@ -13,6 +13,8 @@ pub mod instance;
 pub mod jail;
 pub mod ledger;
 pub mod machine;
+pub mod privileges;
 pub mod problem;
 pub mod resolve;
+pub mod service;
 pub mod source;

@@ -17,6 +17,7 @@ use crate::firewall::Rejected;
 use crate::firewall::interfaces::LinkWatch;
 use crate::jail::{Decision, Jail};
 use crate::ledger::{Entry, Ledger};
+use crate::service::Pulse;
 
 /// How often what the kernel refused is tried again, and the longest wait for a ban's end.
 const TICK: Duration = Duration::from_secs(1);
@@ -30,6 +31,7 @@ const RETRIES: usize = 1000;
 
 /// Decides who is banned.
 pub(super) struct Judge {
+    pub(super) pulse: Pulse,
     pub(super) jails: Vec<(String, Jail)>,
     pub(super) ledger: Ledger,
     pub(super) firewall: SharedFirewall,
@@ -52,6 +54,7 @@ impl Judge {
     /// Works until every sender of failures is gone.
     pub(super) fn run(mut self, failures: &Receiver<Vec<Failure>>) {
         loop {
+            self.pulse.beat();
             match failures.recv_timeout(self.wait(Timestamp::now())) {
                 Ok(batch) => self.judge(&batch, Timestamp::now()),
                 Err(RecvTimeoutError::Timeout) => {}

@@ -59,6 +59,7 @@ fn what_the_kernel_has_refused_is_not_taken_for_somebody_elses_change() {
         asked: Arc::clone(&asked),
     }))));
     let mut judge = Judge {
+        pulse: Pulse::new(),
         jails: Vec::new(),
         ledger: Ledger::new(Allowlist::default()),
         metrics: Arc::new(Metrics::new(&[], &[], Arc::clone(&firewall))),

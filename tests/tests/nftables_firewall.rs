@@ -13,6 +13,8 @@ mod coverage;
 mod ends;
 #[path = "nftables_firewall/handover.rs"]
 mod handover;
+#[path = "nftables_firewall/knocks.rs"]
+mod knocks;
 #[path = "nftables_firewall/many.rs"]
 mod many;
 #[path = "nftables_firewall/namespace.rs"]

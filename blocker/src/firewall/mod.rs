@@ -89,6 +89,17 @@ pub struct Counted {
     pub bytes: u64,
 }
 
+/// Packets of a banned host or network that its bans covered, whatever became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knocks {
+    /// Who is banned.
+    pub subject: Subject,
+    /// Packets since it was banned; an extension of the ban and a restart of the agent do not change them.
+    pub packets: u64,
+    /// When the latest of them came, to a hundredth of a second; none when none came, or when the kernel does not keep it.
+    pub last: Option<Timestamp>,
+}
+
 /// A ban that an agent before this one has left in force in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inherited {
@@ -147,6 +158,20 @@ pub trait Firewall: Send {
     ///
     /// When the kernel's counters cannot be read.
     fn counters(&self) -> anyhow::Result<Vec<Counted>>;
+
+    /// Hands the knocks of every host and network that is banned in the kernel to `each`, in no order. `now` is the wall clock's time.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not tell them.
+    fn knocks(&self, now: Timestamp, each: &mut dyn FnMut(Knocks)) -> anyhow::Result<()>;
+
+    /// The knocks of those among `subjects` that are banned in the kernel, in no order.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not tell them.
+    fn knocks_of(&self, subjects: &[Subject], now: Timestamp) -> anyhow::Result<Vec<Knocks>>;
 
     /// How each interface is covered that is meant to be.
     fn coverage(&self) -> Vec<Coverage>;

@@ -4,20 +4,22 @@
 //! gets to nftables; none is counted twice. It is opened when the first interface needs it and then stays until the end: an interface that
 //! comes and goes must not have every ban loaded anew each time, and nobody kept out meanwhile.
 
+mod join;
 mod steps;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use self::join::{added, merged};
 use self::steps::{Attempt, Held, Step, steps};
 use super::interfaces::{self, Chosen, Interface};
 use super::nftables::Nftables;
 use super::xdp::{AttachError, Attachment, Mode, Xdp};
-use super::{Counted, Coverage, CoveredBy, Firewall, InForce, JailScope, Kind, Rejected};
+use super::{Counted, Coverage, CoveredBy, Firewall, InForce, JailScope, Kind, Knocks, Rejected};
 use crate::ban::{Change, Subject};
 
 /// After this time a refused interface is tried again, though nothing seems to have changed.
@@ -328,6 +330,31 @@ impl Firewall for PerInterface {
         Ok(all)
     }
 
+    fn knocks(&self, now: Timestamp, each: &mut dyn FnMut(Knocks)) -> Result<()> {
+        let mut others = HashMap::new();
+        if let Some(nftables) = &self.nftables {
+            nftables.knocks(now, &mut |knocks| {
+                if knocks.packets > 0 {
+                    others.insert(knocks.subject, knocks);
+                }
+            })?;
+        }
+        self.xdp
+            .knocks(now, &mut |knocks| each(added(knocks, others.get(&knocks.subject))))
+    }
+
+    fn knocks_of(&self, subjects: &[Subject], now: Timestamp) -> Result<Vec<Knocks>> {
+        let mut all = self.xdp.knocks_of(subjects, now)?;
+        if let Some(nftables) = &self.nftables {
+            let others = nftables.knocks_of(subjects, now)?;
+            let others: HashMap<Subject, Knocks> = others.into_iter().map(|knocks| (knocks.subject, knocks)).collect();
+            for knocks in &mut all {
+                *knocks = added(*knocks, others.get(&knocks.subject));
+            }
+        }
+        Ok(all)
+    }
+
     fn coverage(&self) -> Vec<Coverage> {
         let by = |covered: &Covered| match (&covered.result, &self.nftables) {
             (Ok(mode), _) => CoveredBy::Xdp(*mode),
@@ -352,23 +379,4 @@ impl Firewall for PerInterface {
             self.report_no_nftables(&error);
         }
     }
-}
-
-/// One rejection a change, in the changes' order.
-fn merged(mut rejected: Vec<Rejected>, others: Vec<Rejected>) -> Vec<Rejected> {
-    let mut places: BTreeMap<usize, usize> = (0..).zip(&rejected).map(|(n, rejected)| (rejected.change, n)).collect();
-    for other in others {
-        match places.get(&other.change).and_then(|&n| rejected.get_mut(n)) {
-            Some(first) => {
-                let error = std::mem::replace(&mut first.error, anyhow::Error::msg(""));
-                first.error = anyhow::anyhow!("{error:#}; {:#}", other.error);
-            }
-            None => {
-                places.insert(other.change, rejected.len());
-                rejected.push(other);
-            }
-        }
-    }
-    rejected.sort_by_key(|rejected| rejected.change);
-    rejected
 }

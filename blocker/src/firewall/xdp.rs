@@ -8,11 +8,13 @@ mod attach;
 mod bans;
 mod clock;
 mod compare;
+mod counters;
 mod elements;
 mod held;
 mod inherit;
 mod kernel_log;
 mod keys;
+mod knocks;
 mod links;
 mod maps;
 mod pinned;
@@ -26,11 +28,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use aya::maps::{Array, MapData, PerCpuArray};
+use aya::maps::Array;
 use aya::programs::xdp::XdpLinkId;
 use aya::{Ebpf, EbpfLoader};
-use blocker_common::map::{self, Counter, Outcome, Scopes, Settings};
-use blocker_common::packet::{Family, Unparsed};
+use blocker_common::map::{self, Scopes, Settings};
+use blocker_common::packet::Unparsed;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -40,14 +42,15 @@ pub use sizes::Sizes;
 
 use self::allowed::Allowed;
 use self::bans::Bans;
+use self::counters::Counters;
 use self::inherit::{Former, Name};
 use self::kernel_log::KernelLog;
 use self::pinned::Pinned;
 use self::pins::Pins;
 use self::scope_bits::ScopeBits;
 use super::interfaces::Interface;
-use super::{Counted, Coverage, CoveredBy, Firewall, InForce, Inherited, JailScope, Kind, Rejected};
-use crate::ban::{Change, JailId, Protocol};
+use super::{Counted, Coverage, CoveredBy, Firewall, InForce, Inherited, JailScope, Kind, Knocks, Rejected};
+use crate::ban::{Change, Protocol, Subject};
 
 /// The compiled program, put here by `build.rs`.
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/blocker-ebpf"));
@@ -60,10 +63,7 @@ pub struct Xdp {
     ebpf: Ebpf,
     bans: Bans,
     allowed: Allowed,
-    counters: PerCpuArray<MapData, Counter>,
-    /// What programs before this one have counted.
-    carried: Array<MapData, Counter>,
-    unparsed: PerCpuArray<MapData, u64>,
+    counters: Counters,
     scopes: ScopeBits,
     jails: Vec<String>,
     attachments: Vec<Attachment>,
@@ -163,9 +163,7 @@ impl Xdp {
         Ok(Self {
             bans: Bans::open(&mut ebpf, settings)?,
             allowed: Allowed::open(&mut ebpf)?,
-            counters: maps::take(&mut ebpf, map::COUNTERS)?,
-            carried: maps::take(&mut ebpf, map::CARRIED)?,
-            unparsed: maps::take(&mut ebpf, map::UNPARSED)?,
+            counters: Counters::open(&mut ebpf)?,
             ebpf,
             scopes,
             jails: jails.iter().map(|jail| jail.name.clone()).collect(),
@@ -297,16 +295,7 @@ impl Xdp {
             return Ok(());
         };
         if let Some(former) = pinned.former.take() {
-            for (jail, name) in (0..).zip(&self.jails) {
-                for family in Family::ALL {
-                    for outcome in Outcome::ALL {
-                        let counted = former.counted(name, family, outcome)?;
-                        self.carried
-                            .set(map::counter_slot(jail, family, outcome), counted, 0)
-                            .context("cannot carry counters on")?;
-                    }
-                }
-            }
+            self.counters.carry_on(&former, &self.jails)?;
         }
         pinned.settle()
     }
@@ -326,13 +315,7 @@ impl Xdp {
     ///
     /// When the kernel's counters cannot be read.
     pub fn unparsed(&self) -> Result<Vec<(Unparsed, u64)>> {
-        Unparsed::ALL
-            .into_iter()
-            .map(|reason| {
-                let counts = self.unparsed.get(&(reason as u32), 0)?;
-                Ok((reason, counts.iter().sum()))
-            })
-            .collect()
+        self.counters.unparsed()
     }
 }
 
@@ -362,27 +345,15 @@ impl Firewall for Xdp {
     }
 
     fn counters(&self) -> Result<Vec<Counted>> {
-        let mut all = Vec::with_capacity(self.scopes.jails() * 2);
-        for jail in (0..).take(self.scopes.jails()) {
-            for family in Family::ALL {
-                for outcome in Outcome::ALL {
-                    let slot = map::counter_slot(jail, family, outcome);
-                    let counters = self.counters.get(&slot, 0).context("cannot read the counters")?;
-                    let carried = self.carried.get(&slot, 0).context("cannot read the counters")?;
-                    all.push(Counted {
-                        firewall: Kind::Xdp,
-                        jail: JailId(jail),
-                        family,
-                        outcome,
-                        packets: counters
-                            .iter()
-                            .fold(carried.packets, |sum, counter| sum + counter.packets),
-                        bytes: counters.iter().fold(carried.bytes, |sum, counter| sum + counter.bytes),
-                    });
-                }
-            }
-        }
-        Ok(all)
+        self.counters.read(self.jails.len())
+    }
+
+    fn knocks(&self, now: Timestamp, each: &mut dyn FnMut(Knocks)) -> Result<()> {
+        self.bans.knocks(now, each)
+    }
+
+    fn knocks_of(&self, subjects: &[Subject], now: Timestamp) -> Result<Vec<Knocks>> {
+        self.bans.knocks_of(subjects, now)
     }
 
     fn coverage(&self) -> Vec<Coverage> {

@@ -120,7 +120,13 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result
 
 /// The objects of one kind in the table, as nft reports them.
 fn objects(kind: &str) -> Result<Vec<Value>> {
-    let listing: Value = serde_json::from_str(&run("nft", &["-j", "list", "table", "inet", "blocker"])?)?;
+    // Of counters nft lists no more than is asked for; for anything else it wants to see the whole table anyway.
+    let what: &[&str] = match kind {
+        "counter" => &["counters", "table"],
+        _ => &["table"],
+    };
+    let arguments = [&["-j", "list"], what, &["inet", "blocker"]].concat();
+    let listing: Value = serde_json::from_str(&run("nft", &arguments)?)?;
     let all = listing["nftables"].as_array().context("nft's listing")?;
     Ok(all.iter().filter_map(|object| object.get(kind)).cloned().collect())
 }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use super::*;
 use crate::ban::{Expiry, Origin};
 use crate::firewall::interfaces::LinkWatch;
-use crate::firewall::{Counted, Coverage, Firewall, InForce, Kind};
+use crate::firewall::{Counted, Coverage, Firewall, InForce, Kind, Knocks};
 use crate::ledger::Allowlist;
 
 /// A kernel that holds nothing, and has no room for any ban.
@@ -49,6 +49,14 @@ impl Firewall for Full {
     }
 
     fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {}
+
+    fn knocks(&self, _now: Timestamp, _each: &mut dyn FnMut(Knocks)) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn knocks_of(&self, _subjects: &[Subject], _now: Timestamp) -> anyhow::Result<Vec<Knocks>> {
+        Ok(Vec::new())
+    }
 }
 
 #[test]

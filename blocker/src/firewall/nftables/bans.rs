@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use nftnl::MsgType;
 
 use super::held::Held;
+use super::knocks::{self, Before};
 use super::names::Names;
 use super::plan::{Edit, Span, edits};
 use super::record::Record;
@@ -19,11 +20,8 @@ use super::transaction::{Failure, Transaction};
 use crate::ban::{Change, JailId, Subject};
 use crate::firewall::Rejected;
 
-/// The most messages that one edit takes: the element is added, removed and added.
-const MESSAGES: usize = 3;
-
-/// The messages that a set takes which is not there yet: itself and its rule.
-const SET_MESSAGES: usize = 2;
+/// The most messages that one edit takes: the element is added, removed and added, and what has been counted is removed.
+const MESSAGES: usize = 5;
 
 /// The bans that a table holds.
 #[derive(Debug, Default)]
@@ -46,7 +44,7 @@ impl Bans {
     pub fn fill(
         transaction: &mut Transaction,
         mut sets: Sets,
-        names: &[Names],
+        (names, before): (&[Names], &Before),
         changes: &[Change],
         now: Timestamp,
     ) -> Self {
@@ -66,6 +64,14 @@ impl Bans {
                     role: role(edit.span),
                 };
                 transaction.add(0, &element, MsgType::Add);
+                if let Some(knock) = before.get(&(*subject, edit.jail)) {
+                    let element = Element {
+                        set: &names.knocks(place.family, place.prefix_len),
+                        address: subject.network().addr(),
+                        role: Role::Knocked(*knock),
+                    };
+                    transaction.add(0, &element, MsgType::Add);
+                }
             }
             record.note(*subject, &edits, at);
         }
@@ -93,6 +99,26 @@ impl Bans {
                 self.record.note(*subject, &edits, at);
             }
         }
+    }
+
+    /// What the kernel has confirmed to hold: every host and network with the jails that ban it.
+    pub fn all(&self) -> impl Iterator<Item = (Subject, JailId)> {
+        self.record.all()
+    }
+
+    /// The hosts and networks among it.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        self.record.subjects()
+    }
+
+    /// Whether this is among it.
+    pub fn knows(&self, subject: Subject, jail: JailId) -> bool {
+        self.record.jails(subject).any(|known| known == jail)
+    }
+
+    /// The jails that ban this host or network at this time.
+    pub fn jails(&self, subject: Subject, at: Instant) -> impl Iterator<Item = JailId> {
+        self.record.in_force(subject, at)
     }
 
     /// The changes that make an empty table hold all these, with each end reckoned from `now`, the wall clock's time `at`.
@@ -152,7 +178,7 @@ impl Bans {
             for edit in &edits {
                 messages += MESSAGES;
                 if self.sets.name(Place::of(edit.jail, *subject)).is_none() {
-                    messages += SET_MESSAGES;
+                    messages += ruleset::SET_MESSAGES;
                 }
             }
             steps.push(Step {
@@ -209,6 +235,7 @@ impl Bans {
     fn send(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Result<Sets, Failure> {
         let mut transaction = Transaction::new();
         let mut laid = Sets::default();
+        let over = self.over(socket, names, steps);
         for (part, Step { subject, edits, .. }) in steps.iter().enumerate() {
             for edit in edits {
                 let place = Place::of(edit.jail, *subject);
@@ -231,10 +258,33 @@ impl Bans {
                 if edit.span != Span::Over {
                     transaction.add(part, &element, MsgType::Add);
                 }
+                if over.contains_key(&(*subject, edit.jail)) {
+                    let element = Element {
+                        set: &names.knocks(place.family, place.prefix_len),
+                        role: Role::Member,
+                        ..element
+                    };
+                    transaction.add(part, &element, MsgType::Add);
+                    transaction.add(part, &element, MsgType::Del);
+                }
             }
         }
         transaction.commit(socket)?;
         Ok(laid)
+    }
+
+    /// What has been counted for bans that end here, or of which only the count is left and which begin anew.
+    fn over(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Before {
+        let at = Instant::now();
+        let ending = steps.iter().flat_map(|Step { subject, edits, .. }| {
+            let goes_on =
+                move |edit: &Edit| edit.span != Span::Over && self.jails(*subject, at).any(|jail| jail == edit.jail);
+            let edits = edits.iter().filter(move |edit| !goes_on(edit));
+            edits.map(|edit| (*subject, edit.jail))
+        });
+        // Where there is no set yet, nothing has been counted.
+        let has_set = |(subject, jail): &(Subject, JailId)| self.sets.name(Place::of(*jail, *subject)).is_some();
+        knocks::before(socket, names, ending.filter(has_set))
     }
 }
 

@@ -1,67 +1,141 @@
 //! What the kernel's sets really hold, and how that differs from what they are to hold.
 
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use blocker_common::packet::Family;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use nix::errno::Errno;
 
+use super::names::Names;
 use super::plan::Span;
 use super::sets::Place;
-use super::socket::{Answer, Socket};
-use super::sys::Elements;
+use super::socket::{Answer, Answers, Socket};
+use super::sys::{Elements, Found, One};
 use crate::ban::{Change, JailId, Subject};
 
 /// By how much an end may differ: the wall clock is set now and then.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
+/// How many elements are asked for at a time. The answers wait on the socket, each in a buffer of its own, and have room there also
+/// where a socket has no more than it may have without privileges over the machine.
+const QUESTIONS: usize = 256;
+
 /// Bans by whom they are on, each with the time that is left to it, if it ends by itself.
 pub type Held = HashMap<Subject, Vec<(JailId, Option<Duration>)>>;
 
-/// The elements of a set; none where there is no such set.
+/// The elements of a set; none where there is no such set. While it grows, some may be missing, or told twice.
+///
+/// The kernel begins from the front for each few hundred of a hash set, so that this takes a time that grows with the square of
+/// how many there are.
 ///
 /// # Errors
 ///
 /// When the kernel does not tell them.
-pub fn elements(socket: &Socket, set: &CStr) -> nix::Result<Vec<(IpAddr, Option<Duration>)>> {
+pub fn elements(socket: &Socket, set: &CStr) -> nix::Result<Vec<Found>> {
     let answers = socket.exchange([Elements { set }.request().as_slice()])?;
     if answers.lost {
         return Err(Errno::ENOBUFS);
     }
     let mut all = Vec::new();
-    for answer in answers.all {
-        match answer {
-            Answer::Data(message) => all.extend(Elements::parse(&message)),
-            Answer::Refused(_, Errno::ENOENT) => return Ok(Vec::new()),
-            Answer::Refused(_, errno) => return Err(errno),
-            Answer::Done(_) => {}
-        }
-    }
+    tell(answers, |found| all.push(found))?;
     Ok(all)
 }
 
-/// What sets hold. While one grows, elements may be missing.
+/// What a jail's set for a family and a length of prefix is called.
+pub type Named = fn(&Names, Family, u8) -> CString;
+
+/// Hands the elements of sets that are called so to `each`, as far as they are among those asked for. What is asked for takes a time that grows with
+/// how much it is, however much the sets hold, and what is there is never missed.
 ///
 /// # Errors
 ///
 /// When the kernel does not tell it.
-pub fn bans<'a>(socket: &Socket, sets: impl Iterator<Item = (Place, &'a CStr)>) -> nix::Result<Held> {
-    let mut held = Held::new();
-    for (place, set) in sets {
-        for (address, left) in elements(socket, set)? {
-            if let Ok(network) = IpNet::new(address, place.prefix_len) {
-                let held = held.entry(network.into()).or_default();
-                // While a set grows, an element may be told twice.
-                if held.iter().all(|(jail, _)| *jail != place.jail) {
-                    held.push((place.jail, left));
+pub fn ask(
+    socket: &Socket,
+    (names, named): (&[Names], Named),
+    asked: impl Iterator<Item = (Subject, JailId)>,
+    mut each: impl FnMut(Subject, JailId, Found),
+) -> nix::Result<()> {
+    let mut by_place = HashMap::<Place, Vec<IpAddr>>::new();
+    for (subject, jail) in asked {
+        let addresses = by_place.entry(Place::of(jail, subject)).or_default();
+        addresses.push(subject.network().addr());
+    }
+    for (place, addresses) in by_place {
+        let Some(names) = names.get(usize::from(place.jail.0)) else {
+            continue;
+        };
+        let set = named(names, place.family, place.prefix_len);
+        for some in addresses.chunks(QUESTIONS) {
+            ask_some(socket, &set, some, &mut |found: Found| {
+                if let Ok(network) = IpNet::new(found.address, place.prefix_len) {
+                    each(network.into(), place.jail, found);
                 }
-            }
+            })?;
         }
     }
-    Ok(held)
+    Ok(())
+}
+
+fn ask_some(socket: &Socket, set: &CStr, addresses: &[IpAddr], each: &mut dyn FnMut(Found)) -> nix::Result<()> {
+    let Some(first) = addresses.first() else {
+        return Ok(());
+    };
+    // A message for each: with several in one, the kernel stops at the first that is not there.
+    let mut question = One::of(set, first);
+    let mut datagram = Vec::new();
+    for address in addresses {
+        question.write(address, &mut datagram);
+    }
+    let answers = socket.exchange([datagram.as_slice()])?;
+    if !answers.lost {
+        return tell(answers, each);
+    }
+    if addresses.len() == 1 {
+        return Err(Errno::ENOBUFS);
+    }
+    let (one, other) = addresses.split_at(addresses.len() / 2);
+    ask_some(socket, set, one, each)?;
+    ask_some(socket, set, other, each)
+}
+
+fn tell(answers: Answers, mut each: impl FnMut(Found)) -> nix::Result<()> {
+    for answer in answers.all {
+        match answer {
+            Answer::Data(message) => Elements::parse(&message).into_iter().for_each(&mut each),
+            // There is no such set, or no such element.
+            Answer::Refused(_, Errno::ENOENT) | Answer::Done(_) => {}
+            Answer::Refused(_, errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Adds all that a set holds.
+///
+/// # Errors
+///
+/// When the kernel does not tell it.
+pub fn add_all(held: &mut Held, socket: &Socket, place: Place, set: &CStr) -> nix::Result<()> {
+    for found in elements(socket, set)? {
+        if let Ok(network) = IpNet::new(found.address, place.prefix_len) {
+            add(held, network.into(), place.jail, found.left);
+        }
+    }
+    Ok(())
+}
+
+/// Adds a ban that a set holds. While a set grows, one may be told twice.
+pub fn add(held: &mut Held, subject: Subject, jail: JailId, left: Option<Duration>) {
+    // Most are banned by one jail.
+    let bans = held.entry(subject).or_insert_with(|| Vec::with_capacity(1));
+    if bans.iter().all(|(known, _)| *known != jail) {
+        bans.push((jail, left));
+    }
 }
 
 /// The changes that make sets which hold this hold what is wanted.

@@ -12,11 +12,14 @@
 //!
 //! The table is laid by `ruleset`, from the conditions in `rule`. `bans` brings changes into the sets: what one means for
 //! them is worked out by `plan` from the `record` of what they hold; a `transaction` brings it into the kernel over a
-//! netlink `socket`. `allowed` does the same for the allowlist. What the kernel really holds is read by `held`. Other tables of the machine are not touched.
+//! netlink `socket`. `allowed` does the same for the allowlist. What the kernel really holds is read by `held`, for `compare` and
+//! for `knocks`. Other tables of the machine are not touched.
 
 mod allowed;
 mod bans;
+mod compare;
 mod held;
+mod knocks;
 mod names;
 mod plan;
 mod record;
@@ -27,7 +30,6 @@ mod socket;
 mod sys;
 mod transaction;
 
-use std::collections::HashSet;
 use std::ffi::CStr;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -41,17 +43,18 @@ use nix::errno::Errno;
 
 use self::allowed::Interval;
 use self::bans::Bans;
+use self::held::Held;
 use self::names::Names;
 use self::ruleset::Layout;
 use self::sets::Place;
 use self::socket::{Answer, Socket};
 use self::sys::{Count, Counter};
 use self::transaction::{Failure, Transaction};
-use super::{Counted, Coverage, Firewall, InForce, Inherited, JailScope, Kind, Rejected};
+use super::{Counted, Coverage, Firewall, InForce, Inherited, JailScope, Kind, Knocks, Rejected};
 use crate::ban::{Change, Expiry, JailId, Subject};
 
-/// How often a difference is looked at again: the kernel's answer may lack what is there, while a set grows.
-const LOOKS: usize = 3;
+/// Of how many hosts and networks knocks are read at a time: what they take is bounded by it.
+const KNOCKS: usize = 10_000;
 
 /// The table `inet blocker`. It stays when this value is dropped.
 #[derive(Debug)]
@@ -138,7 +141,8 @@ impl Nftables {
         for (jail, names) in self.jails.iter().zip(&self.names) {
             for place in Place::all(JailId(0)) {
                 let set = names.set(place.family, place.prefix_len);
-                let held = held::bans(&self.socket, [(place, set.as_c_str())].into_iter())
+                let mut held = Held::new();
+                held::add_all(&mut held, &self.socket, place, &set)
                     .with_context(|| format!("nftables: the set {set:?} cannot be read"))?;
                 for (subject, bans) in held {
                     all.extend(bans.into_iter().map(|(_, left)| Inherited {
@@ -171,12 +175,19 @@ impl Nftables {
             Family::ALL.into_iter().flat_map(of)
         });
         let counts = counters.filter_map(|name| Some((name.clone(), self.count(&name).ok()?)));
+        let all = bans
+            .iter()
+            .flat_map(|change| change.bans.iter().map(|ban| (change.subject, ban.jail)));
+        // Where there is no table yet, nothing has been counted.
+        let all = (self.count_rules()? > 0).then_some(all);
+        let before = knocks::before(&self.socket, &self.names, all.into_iter().flatten());
         let layout = Layout {
             jails: &self.jails,
             names: &self.names,
             allowed: &self.allowed,
             counts: &counts.collect(),
             count_only: self.count_only,
+            before: &before,
         };
         self.bans = ruleset::lay(&self.socket, layout, bans, now)?;
         self.rules = self.count_rules()?;
@@ -295,7 +306,7 @@ impl Firewall for Nftables {
         for family in Family::ALL {
             allowed.extend(held::elements(&self.socket, names::allowed(family)).context(context)?);
         }
-        let mut found: Vec<IpAddr> = allowed.into_iter().map(|(first, _)| first).collect();
+        let mut found: Vec<IpAddr> = allowed.into_iter().map(|found| found.address).collect();
         let mut expected: Vec<IpAddr> = self.allowed.iter().map(Interval::first).collect();
         found.sort();
         expected.sort();
@@ -303,19 +314,7 @@ impl Firewall for Nftables {
             tracing::warn!("somebody has changed the allowlist in the table inet blocker; putting it right");
             self.put_allowed()?;
         }
-        let mut held = held::bans(&self.socket, self.bans.sets().all()).context(context)?;
-        let mut mending = held::mending(&held, wanted, now);
-        for _ in 0..LOOKS {
-            if mending.is_empty() {
-                break;
-            }
-            held = held::bans(&self.socket, self.bans.sets().all()).context(context)?;
-            let again = held::mending(&held, wanted, now);
-            let again: HashSet<Subject> = again.iter().map(|change| change.subject).collect();
-            mending.retain(|change| again.contains(&change.subject));
-        }
-        self.bans.learn(&held);
-        Ok(mending)
+        compare::compare(&self.socket, &self.names, &mut self.bans, wanted, now).context(context)
     }
 
     fn allow(&mut self, networks: &[IpNet]) -> anyhow::Result<()> {
@@ -351,6 +350,19 @@ impl Firewall for Nftables {
             }
         }
         Ok(all)
+    }
+
+    fn knocks(&self, now: Timestamp, each: &mut dyn FnMut(Knocks)) -> anyhow::Result<()> {
+        let all: Vec<Subject> = self.bans.subjects().collect();
+        for some in all.chunks(KNOCKS) {
+            self.knocks_of(some, now)?.into_iter().for_each(&mut *each);
+        }
+        Ok(())
+    }
+
+    fn knocks_of(&self, subjects: &[Subject], now: Timestamp) -> anyhow::Result<Vec<Knocks>> {
+        knocks::read(&self.socket, &self.names, &self.bans, subjects, now)
+            .context("nftables: the sets of knocks in the table inet blocker cannot be read")
     }
 
     /// It sees the packets of all interfaces, so that none is named.

@@ -3,7 +3,7 @@
 //! All of a jail's names begin with `jail-NAME-ipv4` or `jail-NAME-ipv6`. The word in front is there because nft reads
 //! names that start with a letter only and are no word of its language, and a jail may be called `25` or `drop`. All else
 //! that a jail's name may contain, nft reads as it prints it. No two jails share a name, since what follows the family is
-//! nothing, a number or a word without `-`.
+//! nothing, a number, a word without `-`, or the one and the other.
 
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -72,6 +72,12 @@ impl Names {
         }
     }
 
+    /// The set of who of them still knocks, and the chain that enters him there.
+    pub fn knocks(&self, family: Family, prefix_len: u8) -> CString {
+        let set = self.set(family, prefix_len);
+        name(format!("{}-knocks", set.to_string_lossy()))
+    }
+
     /// The chain for a family's packets that a ban of the jail covers.
     pub fn banned(&self, family: Family) -> CString {
         name(format!("jail-{}-{}-banned", self.jail, family.name()))
@@ -128,13 +134,24 @@ mod tests {
 
     #[test]
     fn no_two_sets_share_a_name_whatever_the_jails_are_called() {
-        let jails = ["a", "a-ipv4", "a-ipv4-8", "a-ipv6-64", "-_", "a-ipv4-"].map(jail);
+        let jails = [
+            "a",
+            "a-ipv4",
+            "a-ipv4-8",
+            "a-ipv4-knocks",
+            "a-ipv4-8-knocks",
+            "a-ipv6-64",
+            "-_",
+            "a-ipv4-",
+        ]
+        .map(jail);
         let mut seen = HashSet::new();
         for names in names(&jails).unwrap() {
             for (family, longest) in [(Family::Ipv4, 32), (Family::Ipv6, 128)] {
                 for prefix_len in 0..=longest {
-                    let set = names.set(family, prefix_len);
-                    assert!(seen.insert(set.clone()), "{set:?}");
+                    for set in [names.set(family, prefix_len), names.knocks(family, prefix_len)] {
+                        assert!(seen.insert(set.clone()), "{set:?}");
+                    }
                 }
             }
         }

@@ -50,6 +50,24 @@ impl Record {
         self.held.get(&subject).into_iter().flatten().map(|held| held.jail)
     }
 
+    /// The jails in whose sets the host or network is at this time.
+    pub fn in_force(&self, subject: Subject, at: Instant) -> impl Iterator<Item = JailId> {
+        let held = self.held.get(&subject).into_iter().flatten();
+        let in_force = held.filter(move |held| held.end.is_none_or(|end| end > at));
+        in_force.map(|held| held.jail)
+    }
+
+    /// Every host and network.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        self.held.keys().copied()
+    }
+
+    /// Every host and network with the jails in whose sets it is.
+    pub fn all(&self) -> impl Iterator<Item = (Subject, JailId)> {
+        let subjects = self.held.iter();
+        subjects.flat_map(|(subject, held)| held.iter().map(|held| (*subject, held.jail)))
+    }
+
     /// Notes edits that the kernel has confirmed.
     pub fn note(&mut self, subject: Subject, edits: &[Edit], at: Instant) {
         let held = self.held.entry(subject).or_default();

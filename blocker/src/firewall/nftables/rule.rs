@@ -12,7 +12,7 @@ use nftnl::expr::{Bitwise, Lookup, NetworkHeaderField, Payload, Verdict};
 use nftnl::{Chain, Rule, nft_expr};
 use nix::libc::{IPPROTO_TCP, IPPROTO_UDP, NFPROTO_IPV4, NFPROTO_IPV6};
 
-use super::sys::{Counter, Ipv6FragmentOffset};
+use super::sys::{Counter, Enter, Ipv6FragmentOffset};
 
 /// A rule in the making. What is asked first is asked of every packet that comes to it.
 pub struct Draft<'a>(Rule<'a>);
@@ -84,7 +84,21 @@ impl<'a> Draft<'a> {
     }
 
     /// Its source, or so many bits of it, is in the set.
-    pub fn from(mut self, family: Family, prefix_len: u8, set: &Lookup) -> Self {
+    pub fn from(self, family: Family, prefix_len: u8, set: &Lookup) -> Self {
+        let mut draft = self.source(family, prefix_len);
+        draft.0.add_expr(set);
+        draft
+    }
+
+    /// Enters its source, or so many bits of it, in the set. A rule of its own, since it ends where the set has no room.
+    pub fn enter(self, family: Family, prefix_len: u8, set: &CStr) -> Rule<'a> {
+        let mut draft = self.source(family, prefix_len);
+        draft.0.add_expr(&Enter { set });
+        draft.0
+    }
+
+    /// Reads its source, or so many bits of it.
+    fn source(mut self, family: Family, prefix_len: u8) -> Self {
         self = self.of(family);
         match family {
             Family::Ipv4 => self.0.add_expr(&nft_expr!(payload ipv4 saddr)),
@@ -93,7 +107,6 @@ impl<'a> Draft<'a> {
         if let Some((mask, zero)) = mask(family, prefix_len) {
             self.0.add_expr(&Bitwise::new(mask, zero));
         }
-        self.0.add_expr(set);
         self
     }
 

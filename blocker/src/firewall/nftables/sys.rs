@@ -1,25 +1,26 @@
-//! What nftnl's safe interface has no word for, through libnftnl's own: sets whose elements expire or are intervals,
-//! those elements, named counters, IPv6 fragments. All unsafe code of this firewall is in here.
+//! What nftnl's safe interface has no word for, through libnftnl's own: sets whose elements expire, come with
+//! packets or are intervals, those elements, named counters, IPv6 fragments. All unsafe code of this firewall is in here.
 #![expect(
     unsafe_code,
     reason = "libnftnl is a C library, and the safe wrapper covers only a part of it"
 )]
 
+mod element;
 mod held;
+mod knock;
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_void};
-use std::net::IpAddr;
 use std::ptr::NonNull;
-use std::time::Duration;
 
 use nftnl::expr::Expression;
-use nftnl::set::Set;
 use nftnl::{MsgType, NlMsg, Rule, nft_nlmsg_maxsize};
 use nftnl_sys::libc::{self, nlmsghdr};
 
-pub use self::held::Elements;
+pub use self::element::{AllElements, Element, Holds, Role, let_hold};
+pub use self::held::{Elements, Found, One};
+pub use self::knock::{Enter, Knock};
 use super::names::TABLE;
 
 const ACK: u16 = libc::NLM_F_ACK as u16;
@@ -49,117 +50,6 @@ unsafe impl<M: NlMsg> NlMsg for Numbered<'_, M> {
         if !self.acknowledged {
             // SAFETY: a message starts with this header, and libnftnl has just written it there as this type.
             unsafe { (*buf.cast::<nlmsghdr>()).nlmsg_flags &= !ACK };
-        }
-    }
-}
-
-/// What a set holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
-    /// Single keys, each of which may carry a timeout.
-    Expiring,
-    /// Intervals that do not touch: an element for the first key, and one for the first key behind.
-    Intervals,
-}
-
-/// Makes it a set that holds these.
-pub fn let_hold<K>(set: &mut Set<'_, K>, holds: Holds) {
-    let flags = match holds {
-        Holds::Expiring => libc::NFT_SET_TIMEOUT,
-        Holds::Intervals => libc::NFT_SET_INTERVAL,
-    };
-    // SAFETY: the set is alive and not shared.
-    unsafe {
-        nftnl_sys::nftnl_set_set_u32(set.as_ptr().as_ptr(), nftnl_sys::NFTNL_SET_FLAGS as u16, flags as u32);
-    }
-}
-
-/// An address in a set. Adding one that is there already is no error; removing one that is not there is.
-pub struct Element<'a> {
-    /// The set's name.
-    pub set: &'a CStr,
-    /// The address.
-    pub address: IpAddr,
-    /// What it says of the address.
-    pub role: Role,
-}
-
-/// What an element says of its address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It is in the set, or the first of an interval that is.
-    Member,
-    /// It is in the set until the kernel takes it out after this time.
-    MemberFor(Duration),
-    /// It is the first behind an interval.
-    Behind,
-}
-
-// SAFETY: the message holds one element and two names, far less than the largest message.
-unsafe impl NlMsg for Element<'_> {
-    unsafe fn write(&self, buf: *mut c_void, seq: u32, msg_type: MsgType) {
-        let (kind, flags) = match msg_type {
-            MsgType::Add => (libc::NFT_MSG_NEWSETELEM, ACK | CREATE),
-            MsgType::Del => (libc::NFT_MSG_DELSETELEM, ACK),
-        };
-        let (v4, v6);
-        let key: &[u8] = match self.address {
-            IpAddr::V4(address) => {
-                v4 = address.octets();
-                &v4
-            }
-            IpAddr::V6(address) => {
-                v6 = address.octets();
-                &v6
-            }
-        };
-        // SAFETY: the caller answers for the buffer. The set is freed here and takes its element along; both copy what
-        // they are given.
-        unsafe {
-            let set = allocated(nftnl_sys::nftnl_set_alloc());
-            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_TABLE as u16, TABLE.as_ptr());
-            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_NAME as u16, self.set.as_ptr());
-            let element = allocated(nftnl_sys::nftnl_set_elem_alloc());
-            let attribute = nftnl_sys::NFTNL_SET_ELEM_KEY as u16;
-            nftnl_sys::nftnl_set_elem_set(element, attribute, key.as_ptr().cast(), key.len() as u32);
-            match self.role {
-                Role::Member => {}
-                Role::MemberFor(timeout) => {
-                    let attribute = nftnl_sys::NFTNL_SET_ELEM_TIMEOUT as u16;
-                    nftnl_sys::nftnl_set_elem_set_u64(element, attribute, timeout.as_millis() as u64);
-                }
-                Role::Behind => {
-                    let attribute = nftnl_sys::NFTNL_SET_ELEM_FLAGS as u16;
-                    let flags = libc::NFT_SET_ELEM_INTERVAL_END as u32;
-                    nftnl_sys::nftnl_set_elem_set_u32(element, attribute, flags);
-                }
-            }
-            nftnl_sys::nftnl_set_elem_add(set, element);
-            let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind as u16, INET, flags, seq);
-            nftnl_sys::nftnl_set_elems_nlmsg_build_payload(header, set);
-            nftnl_sys::nftnl_set_free(set);
-        }
-    }
-}
-
-/// All elements of a set, whatever they are. They can only be removed, and it is no error when there are none.
-pub struct AllElements<'a> {
-    /// The set's name.
-    pub set: &'a CStr,
-}
-
-// SAFETY: the message holds two names, far less than the largest message.
-unsafe impl NlMsg for AllElements<'_> {
-    unsafe fn write(&self, buf: *mut c_void, seq: u32, _msg_type: MsgType) {
-        let kind = libc::NFT_MSG_DELSETELEM as u16;
-        // SAFETY: the caller answers for the buffer. The set is freed here and copies what it is given.
-        unsafe {
-            let set = allocated(nftnl_sys::nftnl_set_alloc());
-            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_TABLE as u16, TABLE.as_ptr());
-            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_NAME as u16, self.set.as_ptr());
-            let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind, INET, ACK, seq);
-            nftnl_sys::nftnl_set_elems_nlmsg_build_payload(header, set);
-            nftnl_sys::nftnl_set_free(set);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blocker_common::map::Ban;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
 /// The wall clock and the kernel's monotonic one, read together.
@@ -28,5 +28,12 @@ impl Clock {
     pub(super) fn in_kernel_time(&self, time: Timestamp) -> Option<u64> {
         let left = u64::try_from(time.duration_since(self.wall).as_nanos()).ok()?;
         (left > 0).then(|| self.monotonic.saturating_add(left).min(Ban::FOREVER))
+    }
+
+    /// The wall clock's time for one of the kernel's that is past.
+    pub(super) fn in_wall_time(&self, time: u64) -> Timestamp {
+        let ago = i64::try_from(self.monotonic.saturating_sub(time)).unwrap_or(i64::MAX);
+        let time = self.wall.checked_sub(SignedDuration::from_nanos(ago));
+        time.unwrap_or(Timestamp::MIN)
     }
 }

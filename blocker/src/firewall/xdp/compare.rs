@@ -53,7 +53,7 @@ impl Bans {
     }
 
     /// Hands every ban that the kernel holds to `each`.
-    fn dump(&self, mut each: impl FnMut(Subject, Ban)) -> Result<()> {
+    pub(super) fn dump(&self, mut each: impl FnMut(Subject, Ban)) -> Result<()> {
         self.ipv4_hosts
             .dump(&mut each)
             .with_context(|| unread(map::IPV4_HOSTS))?;

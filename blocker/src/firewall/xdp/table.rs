@@ -54,6 +54,11 @@ impl<K: Pod + Eq + Hash + Key> Table<K> {
         dump(&self.elements, each)
     }
 
+    /// What the kernel has for a key; a trie answers with the narrowest network around it.
+    pub(super) fn get(&self, key: &K) -> std::io::Result<Option<Ban>> {
+        self.elements.get(key)
+    }
+
     /// How many bans are there.
     pub(super) fn len(&self) -> usize {
         self.known.len()

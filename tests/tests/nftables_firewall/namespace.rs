@@ -120,12 +120,12 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result
 
 /// The objects of one kind in the table, as nft reports them.
 fn objects(kind: &str) -> Result<Vec<Value>> {
-    // Of counters nft lists no more than is asked for; for anything else it wants to see the whole table anyway.
+    // For counters nft need not read what the sets hold.
     let what: &[&str] = match kind {
-        "counter" => &["counters", "table"],
-        _ => &["table"],
+        "counter" => &["-t", "list", "counters", "table"],
+        _ => &["list", "table"],
     };
-    let arguments = [&["-j", "list"], what, &["inet", "blocker"]].concat();
+    let arguments = [&["-j"], what, &["inet", "blocker"]].concat();
     let listing: Value = serde_json::from_str(&run("nft", &arguments)?)?;
     let all = listing["nftables"].as_array().context("nft's listing")?;
     Ok(all.iter().filter_map(|object| object.get(kind)).cloned().collect())

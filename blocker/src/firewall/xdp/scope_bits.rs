@@ -37,11 +37,6 @@ impl ScopeBits {
         Ok(Self { scopes, jails: bits })
     }
 
-    /// How many jails there are.
-    pub(super) fn jails(&self) -> usize {
-        self.jails.len()
-    }
-
     /// The bit of a jail's scope.
     pub(super) fn bit(&self, jail: JailId) -> Option<usize> {
         self.jails.get(usize::from(jail.0)).copied()

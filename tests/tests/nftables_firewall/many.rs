@@ -90,3 +90,36 @@ fn a_hundred_thousand_networks_at_once() -> Result<()> {
         Ok(())
     })
 }
+
+/// More than are compared by having all of them told.
+#[test]
+fn what_is_missing_among_very_many_is_found_in_good_time() -> Result<()> {
+    in_namespace(|| {
+        let mut firewall = open(&jails())?;
+        let base = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+        let mut wanted = (0..110_000)
+            .map(|n| ban(&Ipv4Addr::from(base + n).to_string(), &[(MAIL, HOUR)]))
+            .collect::<Result<Vec<_>>>()?;
+        let rejected = timed(&mut firewall, &wanted, "made")?;
+        assert!(rejected.is_empty(), "{rejected:?}");
+        let mut compare = |wanted: &[Change]| -> Result<Vec<String>> {
+            let start = Instant::now();
+            let differing = firewall.compare(wanted, Timestamp::now())?;
+            println!("{} bans compared: {:?}", wanted.len(), start.elapsed());
+            ensure!(start.elapsed() < DEADLINE, "{:?}", start.elapsed());
+            Ok(differing.iter().map(|change| change.subject.to_string()).collect())
+        };
+        assert_eq!(compare(&wanted)?, Vec::<String>::new());
+        run(
+            "nft",
+            &["delete element inet blocker jail-mail-ipv4 { 10.0.0.7, 10.1.2.3 }"],
+        )?;
+        wanted[9] = ban("10.0.0.9", &[(MAIL, 2 * HOUR)])?;
+        wanted.push(ban("192.0.2.7", &[(MAIL, HOUR)])?);
+        assert_eq!(compare(&wanted)?, ["10.0.0.7", "10.0.0.9", "10.1.2.3", "192.0.2.7"]);
+
+        run("nft", &["flush set inet blocker jail-mail-ipv4"])?;
+        assert_eq!(compare(&wanted)?.len(), wanted.len());
+        Ok(())
+    })
+}

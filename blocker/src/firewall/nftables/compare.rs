@@ -11,8 +11,9 @@ use super::sets::Place;
 use super::socket::Socket;
 use crate::ban::{Change, JailId, Subject};
 
-/// Up to so many elements, all of a set are told quicker than asked for one by one.
-const FEW: usize = 20_000;
+/// Up to so many elements, all of a set are told quicker than asked for one by one: 100,000 in 0.3 s against 0.45 s. Of a million it would
+/// be 40 s against 5.
+const FEW: usize = 100_000;
 
 /// The changes that make the kernel hold exactly what is wanted.
 ///

@@ -69,6 +69,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let wanted = Wanted {
         choice: settings.firewall,
         interfaces: &settings.interfaces,
+        hook: settings.nftables_hook,
         sizes: settings.sizes,
         pins: &namespace.pins(),
         jails: &scopes,

@@ -7,7 +7,8 @@
 )]
 
 use aya::programs::XdpMode;
-use blocker::firewall::nftables::Nftables;
+use blocker::firewall::interfaces::Chosen;
+use blocker::firewall::nftables::{Hook, Nftables};
 use blocker::firewall::xdp::{Mode, Sizes, Xdp};
 use blocker::firewall::{Firewall, JailScope};
 use blocker_common::packet::Unparsed;
@@ -47,6 +48,22 @@ table arp arrivals {
     }
 }
 ";
+
+/// What is not at ingress what it is behind it. The kernel has taken one VLAN tag off there and no second, does not know yet which VLANs
+/// it is in, and has not cut padding off nor thrown away what is malformed; and IPv6 whose headers end in a later fragment it drops
+/// there, whoever sends it.
+const OTHERWISE_AT_INGRESS: [&str; 10] = [
+    "SYN padded to Ethernet's 60 bytes",
+    "behind two VLAN tags",
+    "behind two tags of the old kind",
+    "a third VLAN tag for the priority alone",
+    "in a VLAN that the host is not in",
+    "a packet of its header alone",
+    "a packet that ends within TCP's ports",
+    "a packet of length 0",
+    "a fragment header that the packet ends within",
+    "later fragment that names options as its protocol",
+];
 
 /// Nobody's address in the table.
 const MARKER: [u8; 4] = [203, 0, 113, 99];
@@ -162,18 +179,35 @@ fn xdp_in_the_generic_hook_behaves_as_a_postmaster_expects() {
     run(&scripts(), |script| xdp(&script.jails, attach)).check("XDP, generic");
 }
 
+fn nftables(jails: &[JailScope], hook: Hook) -> Cable<Nftables> {
+    let wire = Wire::new().unwrap();
+    let open = || {
+        let mut nftables = Nftables::open(jails, hook).unwrap();
+        nftables.settle().unwrap();
+        nftables
+    };
+    let firewall = wire.receiver().enter(open).unwrap();
+    Cable::new(wire, firewall, |_| Vec::new())
+}
+
 #[test]
 fn nftables_behaves_as_a_postmaster_expects() {
     require_root();
-    let ground = |jails: &[JailScope]| {
-        let wire = Wire::new().unwrap();
-        let open = || {
-            let mut nftables = Nftables::open(jails).unwrap();
-            nftables.settle().unwrap();
-            nftables
-        };
-        let firewall = wire.receiver().enter(open).unwrap();
-        Cable::new(wire, firewall, |_| Vec::new())
-    };
-    run(&scripts(), |script| ground(&script.jails)).check("nftables");
+    run(&scripts(), |script| nftables(&script.jails, Hook::Prerouting)).check("nftables");
+}
+
+#[test]
+fn nftables_at_ingress_behaves_as_a_postmaster_expects() {
+    require_root();
+    let hook = || Hook::Ingress(Chosen::new(&["eth0".parse().unwrap()]));
+    let mut report = run(&scripts(), |script| nftables(&script.jails, hook()));
+    let is_otherwise = |failure: &String| OTHERWISE_AT_INGRESS.iter().any(|name| failure.contains(name));
+    for name in OTHERWISE_AT_INGRESS {
+        assert!(
+            report.failures.iter().any(|failure| failure.contains(name)),
+            "{name}: is as everywhere"
+        );
+    }
+    report.failures.retain(|failure| !is_otherwise(failure));
+    report.check("nftables, ingress");
 }

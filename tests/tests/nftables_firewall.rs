@@ -13,6 +13,8 @@ mod coverage;
 mod ends;
 #[path = "nftables_firewall/handover.rs"]
 mod handover;
+#[path = "nftables_firewall/ingress.rs"]
+mod ingress;
 #[path = "nftables_firewall/knocks.rs"]
 mod knocks;
 #[path = "nftables_firewall/many.rs"]
@@ -26,7 +28,7 @@ mod table;
 
 use anyhow::{Result, ensure};
 use blocker::ban::{Change, Enforced, Expiry, JailId, Scope};
-use blocker::firewall::nftables::Nftables;
+use blocker::firewall::nftables::{Hook, Nftables};
 use blocker::firewall::{Firewall as _, JailScope};
 use jiff::{Timestamp, ToSpan as _};
 
@@ -55,7 +57,7 @@ fn jails() -> Vec<JailScope> {
 
 /// The table, laid and in force.
 fn open(jails: &[JailScope]) -> Result<Nftables> {
-    let mut firewall = Nftables::open(jails)?;
+    let mut firewall = Nftables::open(jails, Hook::Prerouting)?;
     firewall.settle()?;
     Ok(firewall)
 }

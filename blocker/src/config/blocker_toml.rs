@@ -30,6 +30,7 @@ pub(super) struct BlockerToml {
 pub(super) struct FirewallTable {
     pub(super) kind: FirewallChoice,
     pub(super) interfaces: Vec<Pattern>,
+    pub(super) nftables_hook: NftablesHook,
     pub(super) max_addresses: u32,
     pub(super) max_networks: u32,
 }
@@ -39,6 +40,7 @@ impl Default for FirewallTable {
         Self {
             kind: FirewallChoice::Auto,
             interfaces: Vec::new(),
+            nftables_hook: NftablesHook::Prerouting,
             max_addresses: DEFAULT_HOSTS as u32,
             max_networks: DEFAULT_NETWORKS as u32,
         }
@@ -78,6 +80,17 @@ pub enum FirewallChoice {
     Xdp,
     /// nftables.
     Nftables,
+}
+
+/// Where nftables looks at packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NftablesHook {
+    /// Before routing, whichever way they come in.
+    #[default]
+    Prerouting,
+    /// As the configured interfaces hand them on. Needs Linux 5.10.
+    Ingress,
 }
 
 /// Reads the file, if there is one.
@@ -139,12 +152,13 @@ mod tests {
 
     #[test]
     fn every_setting_is_read() {
-        let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\", \"en?s*\"]\nmax_addresses = 5\nmax_networks = 7\n\
+        let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\", \"en?s*\"]\nnftables_hook = \"ingress\"\nmax_addresses = 5\nmax_networks = 7\n\
                     [metrics]\nlisten = \"off\"\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n";
         let toml = read_text(text).unwrap();
         assert_eq!(toml.firewall.kind, FirewallChoice::Nftables);
         let interfaces: Vec<String> = toml.firewall.interfaces.iter().map(Pattern::to_string).collect();
         assert_eq!(interfaces, ["eth0", "en?s*"]);
+        assert_eq!(toml.firewall.nftables_hook, NftablesHook::Ingress);
         assert_eq!((toml.firewall.max_addresses, toml.firewall.max_networks), (5, 7));
         assert_eq!(toml.metrics.listen, None);
         assert_eq!(
@@ -161,6 +175,7 @@ mod tests {
         let cases = [
             ("[firewall]\nkindd = \"xdp\"\n", ":2:", "expected"),
             ("[firewall]\n\nkind = \"pf\"\n", ":3:", "expected"),
+            ("[firewall]\nnftables_hook = \"input\"\n", ":2:", "prerouting"),
             ("[metrics]\nlisten = \"9919\"\n", ":2:", "127.0.0.1:9919"),
             ("[allow]\nnetworks = [\"192.0.2.0/40\"]\n", ":2:", "192.0.2.0/40"),
             (

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-pub use self::blocker_toml::FirewallChoice;
+pub use self::blocker_toml::{FirewallChoice, NftablesHook};
 use self::tree::Tree;
 use crate::ban::Scope;
 use crate::filter::Filter;
@@ -39,8 +39,10 @@ pub struct Settings {
     pub source: String,
     /// Which firewall enforces bans.
     pub firewall: FirewallChoice,
-    /// Which interfaces XDP is attached to; empty for those with a default route.
+    /// Which interfaces XDP is attached to, and nftables where its hook is tied to them; empty for those with a default route.
     pub interfaces: Vec<Pattern>,
+    /// Where nftables looks at packets.
+    pub nftables_hook: NftablesHook,
     /// Banned addresses that the kernel has room for, of each IP version.
     pub sizes: Sizes,
     /// Whether what would be dropped is only counted; no file says so, only the command line.
@@ -137,6 +139,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         source,
         firewall: toml.firewall.kind,
         interfaces: toml.firewall.interfaces,
+        nftables_hook: toml.firewall.nftables_hook,
         sizes: Sizes {
             addresses: toml.firewall.max_addresses,
             networks: toml.firewall.max_networks,

@@ -7,19 +7,21 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
 use super::interfaces::{Chosen, Pattern};
-use super::nftables::Nftables;
+use super::nftables::{Hook, Nftables};
 use super::per_interface::{Otherwise, PerInterface, Plan};
 use super::xdp::{Sizes, Xdp};
 use super::{Firewall, InForce, Inherited, JailScope};
-use crate::config::FirewallChoice;
+use crate::config::{FirewallChoice, NftablesHook};
 
 /// What to open.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// Which firewall.
     pub choice: FirewallChoice,
-    /// Interfaces for XDP; none for those with a default route. nftables needs none.
+    /// Interfaces for XDP, and for nftables where its hook is tied to them; none for those with a default route.
     pub interfaces: &'a [Pattern],
+    /// Where nftables looks at packets.
+    pub hook: NftablesHook,
     /// What XDP has room for.
     pub sizes: Sizes,
     /// The folder in which XDP's program and maps outlive the agent.
@@ -73,7 +75,7 @@ fn per_interface(
     let now = Timestamp::now();
     let mut left = xdp.inherited(now);
     // A machine without nftables has no bans there.
-    let others = Nftables::open(wanted.jails).and_then(|mut nftables| nftables.inherited(now));
+    let others = Nftables::open(wanted.jails, Hook::Prerouting).and_then(|mut nftables| nftables.inherited(now));
     left.extend(others.unwrap_or_default());
     if wanted.dry_run {
         refuse_if_in_force(&left)?;
@@ -85,6 +87,7 @@ fn per_interface(
         chosen: Chosen::new(wanted.interfaces),
         otherwise,
         jails: wanted.jails.to_vec(),
+        hook: hook(wanted),
         dry_run: wanted.dry_run,
     };
     let opened = PerInterface::open(xdp, plan, in_force, Instant::now())?;
@@ -93,7 +96,7 @@ fn per_interface(
 
 fn nftables(wanted: Wanted<'_>, in_force: &mut dyn InForce) -> Result<Box<dyn Firewall>> {
     let now = Timestamp::now();
-    let mut nftables = Nftables::open(wanted.jails)?;
+    let mut nftables = Nftables::open(wanted.jails, hook(wanted))?;
     let mut left = nftables.inherited(now).context("what is in force cannot be read")?;
     left.extend(Xdp::left(wanted.pins, now));
     if wanted.dry_run {
@@ -105,6 +108,13 @@ fn nftables(wanted: Wanted<'_>, in_force: &mut dyn InForce) -> Result<Box<dyn Fi
     nftables.settle()?;
     Xdp::clear(wanted.pins)?;
     Ok(Box::new(nftables))
+}
+
+fn hook(wanted: Wanted<'_>) -> Hook {
+    match wanted.hook {
+        NftablesHook::Prerouting => Hook::Prerouting,
+        NftablesHook::Ingress => Hook::Ingress(Chosen::new(wanted.interfaces)),
+    }
 }
 
 /// A dry run lets everybody in, and those were to be kept out; nor may what it counts become a ban later.

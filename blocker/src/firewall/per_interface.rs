@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use self::join::{added, merged};
 use self::steps::{Attempt, Held, Step, steps};
 use super::interfaces::{self, Chosen, Interface};
-use super::nftables::Nftables;
+use super::nftables::{Hook, Nftables};
 use super::xdp::{AttachError, Attachment, Mode, Xdp};
 use super::{Counted, Coverage, CoveredBy, Firewall, InForce, JailScope, Kind, Knocks, Rejected};
 use crate::ban::{Change, Subject};
@@ -43,6 +43,8 @@ pub struct Plan {
     pub otherwise: Otherwise,
     /// The jails, in the order of their identities.
     pub jails: Vec<JailScope>,
+    /// Where nftables looks at packets.
+    pub hook: Hook,
     /// Whether packets of banned hosts are only counted, and pass.
     pub dry_run: bool,
 }
@@ -207,7 +209,7 @@ impl PerInterface {
         if !is_needed || self.nftables.is_some() || self.plan.otherwise == Otherwise::Nothing {
             return Ok(());
         }
-        let mut opened = Nftables::open(&self.plan.jails)?;
+        let mut opened = Nftables::open(&self.plan.jails, self.plan.hook.clone())?;
         if self.plan.dry_run {
             opened.count_only();
         }
@@ -377,6 +379,9 @@ impl Firewall for PerInterface {
         }
         if let Err(error) = self.open_nftables_if_needed(in_force) {
             self.report_no_nftables(&error);
+        }
+        if let Some(nftables) = &mut self.nftables {
+            nftables.refresh(in_force, now);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use blocker::ban::{Change, Enforced, Expiry, JailId, Subject};
-use blocker::firewall::nftables::Nftables;
+use blocker::firewall::nftables::{Hook, Nftables};
 use blocker::firewall::{Firewall as _, Inherited};
 use jiff::{SignedDuration, Timestamp};
 
@@ -51,7 +51,7 @@ fn the_next_agent_takes_bans_ends_and_counts_over() -> Result<()> {
         drop(first);
 
         let now = Timestamp::now();
-        let mut next = Nftables::open(&jails())?;
+        let mut next = Nftables::open(&jails(), Hook::Prerouting)?;
         let mut inherited = next.inherited(now)?;
         inherited.sort_by_key(|inherited| inherited.subject);
         let subjects: Vec<String> = inherited
@@ -132,7 +132,7 @@ fn a_hundred_thousand_bans_are_taken_over() -> Result<()> {
         apply(&mut first, &(0..100_000).map(change).collect::<Vec<_>>())?;
         drop(first);
         let begin = Instant::now();
-        let mut next = Nftables::open(&jails())?;
+        let mut next = Nftables::open(&jails(), Hook::Prerouting)?;
         let all = changes(&next.inherited(now)?);
         assert_eq!(all.len(), 100_000);
         ensure!(next.apply(&all, now).is_empty());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use blocker::ban::Subject;
-use blocker::firewall::nftables::Nftables;
+use blocker::firewall::nftables::{Hook, Nftables};
 use blocker::firewall::{Firewall as _, Knocks};
 use jiff::{SignedDuration, Timestamp};
 
@@ -150,7 +150,7 @@ fn the_next_agent_s_bans_count_on() -> Result<()> {
         let before = knocks_of(&first, "192.0.2.7")?;
         drop(first);
 
-        let mut next = Nftables::open(&jails())?;
+        let mut next = Nftables::open(&jails(), Hook::Prerouting)?;
         apply(&mut next, &bans)?;
         // What comes before the next table is in force is counted too.
         knock("192.0.2.7", 25, 1)?;

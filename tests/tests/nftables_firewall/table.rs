@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use blocker::ban::Scope;
-use blocker::firewall::nftables::Nftables;
+use blocker::firewall::nftables::{Hook, Nftables};
 use blocker::firewall::{Firewall as _, JailScope};
 use jiff::Timestamp;
 
@@ -190,7 +190,9 @@ fn every_jail_s_name_makes_a_listing_that_nft_reads() -> Result<()> {
 fn without_the_capability_the_error_says_what_to_do() -> Result<()> {
     const NAME: &str = "table::without_the_capability_the_error_says_what_to_do";
     if std::env::var_os(NAME).is_some() {
-        let error = Nftables::open(&jails()).err().context("opened without CAP_NET_ADMIN")?;
+        let error = Nftables::open(&jails(), Hook::Prerouting)
+            .err()
+            .context("opened without CAP_NET_ADMIN")?;
         ensure!(
             error
                 .to_string()

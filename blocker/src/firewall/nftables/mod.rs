@@ -10,7 +10,7 @@
 //! jail bans by few lengths, and each more costs one look-up. The sets for hosts and for IPv6's /64 are there from the
 //! start, others come with the first ban that needs them and stay with the table.
 //!
-//! The table is laid by `ruleset`, from the conditions in `rule`. `bans` brings changes into the sets: what one means for
+//! The table is laid by `ruleset`, from the conditions in `rule`, and packets enter it by a `hook`. `bans` brings changes into the sets: what one means for
 //! them is worked out by `plan` from the `record` of what they hold; a `transaction` brings it into the kernel over a
 //! netlink `socket`. `allowed` does the same for the allowlist. What the kernel really holds is read by `held`, for `compare` and
 //! for `knocks`. Other tables of the machine are not touched.
@@ -19,6 +19,7 @@ mod allowed;
 mod bans;
 mod compare;
 mod held;
+mod hook;
 mod knocks;
 mod names;
 mod plan;
@@ -44,13 +45,14 @@ use nix::errno::Errno;
 use self::allowed::Interval;
 use self::bans::Bans;
 use self::held::Held;
+pub use self::hook::Hook;
 use self::names::Names;
 use self::ruleset::Layout;
 use self::sets::Place;
 use self::socket::{Answer, Socket};
 use self::sys::{Count, Counter};
 use self::transaction::{Failure, Transaction};
-use super::{Counted, Coverage, Firewall, InForce, Inherited, JailScope, Kind, Knocks, Rejected};
+use super::{Counted, Coverage, CoveredBy, Firewall, InForce, Inherited, JailScope, Kind, Knocks, Rejected};
 use crate::ban::{Change, Expiry, JailId, Subject};
 
 /// Of how many hosts and networks knocks are read at a time: what they take is bounded by it.
@@ -61,6 +63,9 @@ const KNOCKS: usize = 10_000;
 pub struct Nftables {
     jails: Vec<JailScope>,
     names: Vec<Names>,
+    hook: Hook,
+    /// The interfaces that the table is tied to.
+    interfaces: Vec<String>,
     socket: Socket,
     bans: Bans,
     allowed: Vec<Interval>,
@@ -79,12 +84,14 @@ impl Nftables {
     /// # Errors
     ///
     /// When the capability `CAP_NET_ADMIN` is missing, when the kernel has no nf_tables, and when two jails have one name.
-    pub fn open(jails: &[JailScope]) -> anyhow::Result<Self> {
+    pub fn open(jails: &[JailScope], hook: Hook) -> anyhow::Result<Self> {
         let names = names::names(jails)?;
         let socket = Socket::open().map_err(|errno| explain(errno.into()))?;
         let nftables = Self {
             jails: jails.to_vec(),
             names,
+            hook,
+            interfaces: Vec::new(),
             socket,
             bans: Bans::default(),
             allowed: Vec::new(),
@@ -181,9 +188,12 @@ impl Nftables {
         // Where there is no table yet, nothing has been counted.
         let all = (self.count_rules()? > 0).then_some(all);
         let before = knocks::before(&self.socket, &self.names, all.into_iter().flatten());
+        let interfaces = self.hook.present(&self.interfaces);
         let layout = Layout {
             jails: &self.jails,
             names: &self.names,
+            hook: &self.hook,
+            interfaces: &interfaces,
             allowed: &self.allowed,
             counts: &counts.collect(),
             count_only: self.count_only,
@@ -191,19 +201,30 @@ impl Nftables {
         };
         self.bans = ruleset::lay(&self.socket, layout, bans, now)?;
         self.rules = self.count_rules()?;
+        if matches!(self.hook, Hook::Ingress(_)) && interfaces.is_empty() {
+            tracing::warn!(
+                "there is none of the interfaces at whose ingress nftables is to look; nothing is dropped until there is"
+            );
+        }
+        self.interfaces = interfaces;
         Ok(())
     }
 
-    /// Lays the table anew with all that it held, if somebody else has removed it or rules of it. `nft flush ruleset` does, and with
-    /// it every reload of Debian's nftables service.
+    /// Lays the table anew with all that it held, if somebody else has removed it or rules of it, and if interfaces that it is tied to have come or
+    /// gone. `nft flush ruleset` does the former, and with it every reload of Debian's nftables service.
     fn mend(&mut self) -> anyhow::Result<()> {
         let found = self
             .count_rules()
             .context("nftables: the table inet blocker cannot be read")?;
-        if found == self.rules {
+        let have_changed = self.hook.present(&self.interfaces) != self.interfaces;
+        if found == self.rules && !have_changed {
             return Ok(());
         }
-        tracing::warn!("somebody has removed the table inet blocker or rules of it; laying it again");
+        if have_changed {
+            tracing::info!("interfaces have come or gone; laying the table inet blocker again");
+        } else {
+            tracing::warn!("somebody has removed the table inet blocker or rules of it; laying it again");
+        }
         // The ends are reckoned from a time and back from the same; it does not matter which.
         let now = Timestamp::UNIX_EPOCH;
         let changes = self.bans.changes(Instant::now(), now);
@@ -266,7 +287,10 @@ impl Firewall for Nftables {
     }
 
     fn place(&self) -> String {
-        "table inet blocker".to_owned()
+        match self.hook {
+            Hook::Prerouting => "table inet blocker".to_owned(),
+            Hook::Ingress(_) => format!("table inet blocker at ingress of {}", self.interfaces.join(", ")),
+        }
     }
 
     fn apply(&mut self, changes: &[Change], now: Timestamp) -> Vec<Rejected> {
@@ -365,10 +389,18 @@ impl Firewall for Nftables {
             .context("nftables: the sets of knocks in the table inet blocker cannot be read")
     }
 
-    /// It sees the packets of all interfaces, so that none is named.
+    /// At prerouting it sees the packets of all interfaces, so that none is named.
     fn coverage(&self) -> Vec<Coverage> {
-        Vec::new()
+        let at_ingress = |interface: &String| Coverage {
+            interface: interface.clone(),
+            by: CoveredBy::Nftables("at ingress"),
+        };
+        self.interfaces.iter().map(at_ingress).collect()
     }
 
-    fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {}
+    fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {
+        if let Err(error) = self.mend() {
+            tracing::error!("{error:#}");
+        }
+    }
 }

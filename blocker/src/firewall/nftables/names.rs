@@ -17,11 +17,16 @@ use crate::firewall::JailScope;
 /// The table, in the inet family.
 pub const TABLE: &CStr = c"blocker";
 
-/// The one chain in it that packets enter by themselves.
+/// The one chain in it that packets enter by themselves, whichever way they come in.
 pub const PREROUTING: &CStr = c"prerouting";
 
 /// A counter that counts nothing: it is there where the table drops nothing.
 pub const DRY_RUN: &CStr = c"dry-run";
+
+/// The chain that packets of the n-th interface enter by themselves.
+pub fn ingress(n: usize) -> CString {
+    name(format!("ingress-{n}"))
+}
 
 /// The set of a family's networks whose packets are never dropped.
 pub const fn allowed(family: Family) -> &'static CStr {

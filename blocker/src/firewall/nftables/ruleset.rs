@@ -42,7 +42,8 @@
 //! }
 //! ```
 //!
-//! And the same for IPv6. The first chain comes before connection tracking, so that a dropped packet leaves no trace
+//! And the same for IPv6. Where [`Hook::Ingress`] is wanted, chains `ingress-0`, `ingress-1`, … take the place of `prerouting`, one for each
+//! interface: `type filter hook ingress device "eth0" priority raw; policy accept;`. The first chain comes before connection tracking, so that a dropped packet leaves no trace
 //! there, and before any translation of destination ports. A packet that no ban can cover is asked for its port once for
 //! each scope, however many jails share it, and for nothing else.
 //!
@@ -64,12 +65,13 @@ use blocker_common::packet::{Family, Protocol};
 use jiff::Timestamp;
 use nftnl::expr::{Lookup, Verdict};
 use nftnl::set::{Set, SetKey};
-use nftnl::{Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Table};
+use nftnl::{Chain, MsgType, ProtoFamily, Table};
 
 use super::allowed::{self, Interval};
 use super::bans::Bans;
+use super::hook::Hook;
 use super::knocks::Before;
-use super::names::{self, Names, PREROUTING, TABLE};
+use super::names::{self, Names, TABLE};
 use super::rule::Draft;
 use super::sets::{Place, Sets};
 use super::socket::Socket;
@@ -77,9 +79,6 @@ use super::sys::{Count, Counter, Holds, let_hold};
 use super::transaction::{Failure, Transaction};
 use crate::ban::{Change, JailId, Scope};
 use crate::firewall::JailScope;
-
-/// The kernel's `NF_IP_PRI_RAW`: before connection tracking.
-const RAW: i32 = -300;
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 
@@ -96,6 +95,10 @@ pub struct Layout<'a> {
     pub counts: &'a HashMap<CString, Count>,
     /// Whether banned packets are only counted, and pass.
     pub count_only: bool,
+    /// Where packets are looked at.
+    pub hook: &'a Hook,
+    /// The interfaces that this is tied to and that there are.
+    pub interfaces: &'a [String],
     /// What bans have covered before.
     pub before: &'a Before,
 }
@@ -138,14 +141,11 @@ pub fn lay(socket: &Socket, layout: Layout<'_>, bans: &[Change], now: Timestamp)
             sets.name_or_lay(place, || lay_set(&mut transaction, 0, names, place));
         }
     }
-    let mut chain = Chain::new(PREROUTING, &table);
-    chain.set_type(ChainType::Filter);
-    chain.set_hook(Hook::PreRouting, RAW);
-    chain.set_policy(Policy::Accept);
-    transaction.add(0, &chain, MsgType::Add);
-    for family in Family::ALL {
-        let rule = Draft::new(&chain).of(family).then(goto(names::packets(family)));
-        transaction.add(0, &rule, MsgType::Add);
+    for chain in layout.hook.lay(&mut transaction, &table, layout.interfaces) {
+        for family in Family::ALL {
+            let rule = Draft::new(&chain).of(family).then(goto(names::packets(family)));
+            transaction.add(0, &rule, MsgType::Add);
+        }
     }
     allowed::replace(&mut transaction, allowed);
     let bans = Bans::fill(&mut transaction, sets, (names, layout.before), bans, now);

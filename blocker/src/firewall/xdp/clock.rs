@@ -26,8 +26,37 @@ impl Clock {
 
     /// The kernel's time for `time`, or `None` where that is past.
     pub(super) fn in_kernel_time(&self, time: Timestamp) -> Option<u64> {
-        let left = u64::try_from(time.duration_since(self.wall).as_nanos()).ok()?;
-        (left > 0).then(|| self.monotonic.saturating_add(left).min(Ban::FOREVER))
+        let left = time.duration_since(self.wall).as_nanos();
+        // What is further away than the kernel can tell is not past.
+        let left = (left > 0).then(|| u64::try_from(left).unwrap_or(u64::MAX))?;
+        Some(self.monotonic.saturating_add(left).min(Ban::FOREVER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn an_end_beyond_what_the_kernel_can_tell_never_comes_and_is_not_past() {
+        let clock = Clock {
+            wall: Timestamp::UNIX_EPOCH,
+            monotonic: 5,
+        };
+        let years = |years: i64| SignedDuration::from_hours(years * 365 * 24);
+        for until in [
+            clock.wall + years(300),
+            clock.wall + years(600),
+            clock.wall + years(1000),
+            Timestamp::MAX,
+        ] {
+            assert_eq!(clock.in_kernel_time(until), Some(Ban::FOREVER), "{until}");
+        }
+        for until in [clock.wall, Timestamp::MIN] {
+            assert_eq!(clock.in_kernel_time(until), None, "{until}");
+        }
     }
 
     /// The wall clock's time for one of the kernel's that is past.

@@ -137,7 +137,8 @@ impl Pinned {
         let maps: Vec<PathBuf> = self.maps.iter().map(|(name, _)| self.folder.join(name)).collect();
         let links = self.links.iter().map(|link| &link.path);
         let lost = maps.iter().chain(links).filter(|path| is_lost(path)).count();
-        if lost == 0 {
+        // Without the pointer to them, the next agent would not find the maps.
+        if lost == 0 && self.pins.current().as_ref() == Some(&self.folder) {
             return Ok(());
         }
         tracing::warn!(pins = lost, folder = %self.folder.display(), "somebody has removed pins; putting them back");

@@ -251,6 +251,29 @@ fn pins_that_somebody_removes_are_put_back() {
     relay.lab.relay().enter(work).unwrap();
 }
 
+#[test]
+fn maps_of_starts_that_were_broken_off_do_not_pile_up() {
+    let relay = Relay::new("3600");
+    let work = || {
+        let folder = std::path::Path::new("/sys/fs/bpf/blocker/broken-off");
+        let mut first = Xdp::open(&[], Sizes::default(), folder).unwrap();
+        first.settle().unwrap();
+        for _ in 0..3 {
+            // As a process that is killed leaves it: nothing is taken back.
+            std::mem::forget(Xdp::open(&[], Sizes::default(), folder).unwrap());
+        }
+        let maps = std::fs::read_dir(folder).unwrap().filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("maps-")
+        });
+        assert_eq!(maps.count(), 2, "those in force and those of the last start");
+        assert!(folder.join("current/IPV4_HOSTS").exists());
+        drop(first);
+        Xdp::clear(folder).unwrap();
+    };
+    relay.lab.relay().enter(work).unwrap();
+}
+
 /// XDP programs on the interface of the host that the calling thread is on.
 fn relay_programs() -> usize {
     let output = std::process::Command::new("ip")

@@ -79,11 +79,20 @@ impl Pins {
         is_known.then(|| self.folder.join(name))
     }
 
-    /// Makes a folder for the maps of this run.
+    /// Makes a folder for the maps of this run. Those that starts have left which were broken off are taken out: a start that fails again
+    /// and again, as for want of memory, must not take more of it each time.
     pub(super) fn new_maps(&self) -> Result<PathBuf> {
-        let last = self.generations()?.into_iter().map(|(_, number, _)| number).max();
-        let number = last.map_or(1, |last| last.saturating_add(1));
-        let folder = self.folder.join(format!("{MAPS}{LAYOUT}-{number}"));
+        let mut all = self.generations()?;
+        all.sort_by_key(|(_, number, _)| *number);
+        let last = all.last().map_or(0, |(_, number, _)| *number);
+        // Where nothing says which are in force, the last may be.
+        let keep = self
+            .current()
+            .or_else(|| all.last().map(|(_, _, folder)| folder.clone()));
+        for (_, _, folder) in all.iter().filter(|(_, _, folder)| Some(folder) != keep.as_ref()) {
+            remove(folder)?;
+        }
+        let folder = self.folder.join(format!("{MAPS}{LAYOUT}-{}", last.saturating_add(1)));
         fs::create_dir(&folder).with_context(|| format!("{}: cannot make the folder", folder.display()))?;
         Ok(folder)
     }

@@ -294,6 +294,32 @@ fn a_program_that_is_not_there_any_more_is_attached_again() {
 }
 
 #[test]
+fn an_interface_that_has_the_index_of_one_that_was_moved_away_is_covered_from_the_start() {
+    let relay = Relay::new("3600");
+    let add = |peer| format!("link add mail0 index 77 type veth peer name {peer}");
+    ip(&relay, &add("other"));
+    let mut agent = start(&relay, "xdp", &["mail0"]);
+    let _ = agent.stop();
+    ip(&relay, &format!("link set mail0 netns {}", relay.lab.spam().name()));
+    ip(&relay, &add("another"));
+    let mut agent = start(&relay, "xdp", &["mail0"]);
+    assert!(has_program(&relay, "mail0"), "{:?}", agent.said());
+    let moved = || {
+        relay
+            .lab
+            .spam()
+            .command("ip")
+            .args(["-d", "link", "show", "mail0"])
+            .output()
+    };
+    eventually("the program goes off the interface that was moved away", || {
+        let moved = moved().unwrap();
+        assert!(moved.status.success(), "{moved:?}");
+        !String::from_utf8_lossy(&moved.stdout).contains("prog/xdp")
+    });
+}
+
+#[test]
 fn jumbo_frames_go_with_the_driver_since_the_program_takes_frames_in_parts() {
     let relay = Relay::new("3600");
     ip(&relay, "link add mail0 mtu 9000 type veth peer name other mtu 9000");

@@ -14,7 +14,7 @@ use super::attach::{self, AttachError, Attachment};
 use super::inherit::Former;
 use super::links;
 use super::pins::Pins;
-use crate::firewall::interfaces::Interface;
+use crate::firewall::interfaces::{self, Interface};
 
 /// Where program and maps are pinned, and what was there.
 pub(super) struct Pinned {
@@ -68,6 +68,16 @@ impl Pinned {
         let index = interface.index;
         for pinned in self.pins.links()?.into_iter().filter(|pinned| pinned.index == index) {
             if let Some(id) = links::adopt(program, &pinned)? {
+                if !is_on(program, index)? {
+                    tracing::warn!(
+                        interface = %interface.name,
+                        "the program was on another interface of the same index, which has been moved to another network namespace; \
+                         it is taken off there"
+                    );
+                    let _ = links::let_go(program, id)?;
+                    links::remove(&pinned)?;
+                    continue;
+                }
                 self.links.push(Link {
                     index,
                     id: Some(id),
@@ -155,6 +165,17 @@ impl Pinned {
         }
         self.pins.make_current(&self.folder)
     }
+}
+
+/// Whether the program is on the interface of this index. A link does not tell: it follows its interface to another network namespace,
+/// and the index may be another's here since then.
+fn is_on(program: &Xdp, index: u32) -> Result<bool> {
+    let info = program
+        .info()
+        .context("the kernel does not tell about the XDP program")?;
+    let present = interfaces::list().context("cannot list the network interfaces")?;
+    let there = present.iter().find(|interface| interface.index == index);
+    Ok(there.is_some_and(|interface| interface.program == Some(info.id())))
 }
 
 /// Where a start fails, nothing of it remains.

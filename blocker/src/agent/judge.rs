@@ -81,14 +81,8 @@ impl Judge {
             let Some((_, jail)) = self.jails.get_mut(usize::from(failure.jail.0)) else {
                 continue;
             };
-            // With IPv6, neighbours are banned together; but not for what a host on the allowlist did.
-            let host = Subject::host(failure.address);
-            let decision = if self.ledger.allowlist().covers(host) {
-                jail.count_alone(failure, host, now)
-            } else {
-                jail.count(failure, now)
-            };
-            if let Decision::Ban(ban) = decision {
+            let allowlist = self.ledger.allowlist();
+            if let Decision::Ban(ban) = jail.decide(failure, |host| allowlist.covers(host), now) {
                 bans.push(ban);
             }
         }

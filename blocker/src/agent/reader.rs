@@ -1,9 +1,8 @@
 //! The line path: a source's lines through the filters of all its jails, on a thread of its own.
-//!
-//! A line's date is cut out once for all filters that look for the same dates, then each filter sees the rest.
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -14,10 +13,9 @@ use jiff::tz::TimeZone;
 use super::names::Unresolved;
 use crate::api::metrics::{JailMetrics, LineMetrics};
 use crate::ban::{Failure, JailId};
-use crate::filter::UseDns;
-use crate::filter::date::{Cut, DateReader};
-use crate::filter::identity::Identity;
-use crate::filter::matcher::{Hit, Matcher};
+use crate::filter::Filter;
+use crate::filter::log::{Finding, JailFilter, LineResult, LogFilters};
+use crate::filter::matcher::Matcher;
 use crate::source::tail::{Begin, Tail};
 use crate::source::watch::{Stop, Watch, Woken};
 
@@ -32,7 +30,8 @@ pub(super) struct Reader {
     tail: Tail,
     watch: Watch,
     stop: Stop,
-    jails: Vec<SameDates>,
+    filters: LogFilters,
+    jails: Vec<Watched>,
     out: Out,
     metrics: LineMetrics,
     /// Whether everything that was there at the start has been read, so that lines are of now.
@@ -55,13 +54,6 @@ pub(super) struct Out {
     pub(super) names: SyncSender<Unresolved>,
 }
 
-/// Jails whose lines are dated alike.
-struct SameDates {
-    dates: DateReader,
-    zone: TimeZone,
-    watchers: Vec<(Watcher, Complaint)>,
-}
-
 impl Reader {
     /// Opens the log.
     pub(super) fn new(log: &Path, watchers: Vec<Watcher>, out: Out, metrics: LineMetrics, stop: Stop) -> Result<Self> {
@@ -75,11 +67,13 @@ impl Reader {
         if !tail.exists() {
             tracing::warn!(source = %log.display(), "the log does not exist yet and is waited for");
         }
+        let (filters, jails) = apart(watchers);
         Ok(Self {
             tail,
             watch,
             stop,
-            jails: same_dates(watchers),
+            filters,
+            jails,
             out,
             metrics,
             live: false,
@@ -120,6 +114,7 @@ impl Reader {
     fn read(&mut self, found: &mut Vec<Failure>) -> std::io::Result<bool> {
         let Self {
             tail,
+            filters,
             jails,
             out,
             metrics,
@@ -132,8 +127,8 @@ impl Reader {
         let progress = tail.read(Instant::now(), |line| {
             let line = String::from_utf8_lossy(line);
             let line = line.strip_suffix('\r').unwrap_or(&line);
-            let result = find(line, now, undated, jails, out, found);
-            match result {
+            let each = |finding| hand_on(finding, jails, out, found);
+            match filters.find(line, now, undated, each).result {
                 LineResult::Matched => metrics.matched.inc(),
                 LineResult::Ignored => metrics.ignored.inc(),
                 LineResult::Missed => metrics.missed.inc(),
@@ -149,129 +144,87 @@ impl Reader {
     }
 }
 
-/// What came of a line, over all jails.
-enum LineResult {
-    Matched,
-    Ignored,
-    Missed,
-    Undated,
-}
-
-/// Applies every jail's filter to a line.
-fn find(
-    line: &str,
-    now: Timestamp,
-    undated: Option<Timestamp>,
-    jails: &mut [SameDates],
-    out: &Out,
-    found: &mut Vec<Failure>,
-) -> LineResult {
-    let (mut matched, mut ignored, mut dated) = (false, false, false);
-    for SameDates { dates, watchers, .. } in jails {
-        let cut = dates.cut(line, now);
-        let Some(time) = cut.time.or(undated) else {
-            continue;
-        };
-        dated = true;
-        for (watcher, complaint) in watchers {
-            let cut = Cut {
-                time: Some(time),
-                ..cut
+/// Hands on what was found in a line.
+fn hand_on(finding: Finding, watched: &mut [Watched], out: &Out, found: &mut Vec<Failure>) {
+    match finding {
+        Finding::Failure(failure) => found.push(failure),
+        Finding::Named { jail, name, time } => {
+            let Some(Watched { metrics, .. }) = of(jail, watched) else {
+                return;
             };
-            let result = watcher.matcher.apply(&cut);
-            ignored |= result.ignored.is_some();
-            for hit in result.hits.into_iter().filter(Hit::is_failure) {
-                matched = true;
-                watcher.hand_on(hit, time, out, found);
-            }
-            complaint.look_at(watcher);
-        }
-    }
-    match (dated, matched, ignored) {
-        (false, ..) => LineResult::Undated,
-        (_, true, _) => LineResult::Matched,
-        (_, false, true) => LineResult::Ignored,
-        (_, false, false) => LineResult::Missed,
-    }
-}
-
-impl Watcher {
-    fn hand_on(&self, hit: Hit, time: Timestamp, out: &Out, found: &mut Vec<Failure>) {
-        let Self { jail, metrics, .. } = self;
-        let failure = |address, identity| Failure {
-            jail: *jail,
-            address,
-            identity,
-            time,
-        };
-        match (hit.identity, hit.address) {
-            (identity, Some(address)) => {
-                let identity = identity.map(|identity| identity.to_string().into());
-                found.push(failure(address, identity));
-            }
-            (Some(Identity::Address(address)), None) => found.push(failure(address, None)),
-            (Some(Identity::Name(name)), None) if self.matcher.filter().use_dns() != UseDns::Raw => {
-                let unresolved = Unresolved {
-                    jail: *jail,
-                    name,
-                    time,
-                    unbannable: metrics.unbannable.clone(),
-                };
-                if out.names.try_send(unresolved).is_err() {
-                    // Names come faster than they can be looked up, or nobody looks them up any more.
-                    metrics.unbannable.inc();
-                }
-            }
-            _ => {
+            let unresolved = Unresolved {
+                jail,
+                name,
+                time,
+                unbannable: metrics.unbannable.clone(),
+            };
+            if out.names.try_send(unresolved).is_err() {
+                // Names come faster than they can be looked up, or nobody looks them up any more.
                 metrics.unbannable.inc();
             }
         }
+        Finding::Unbannable(jail) => {
+            if let Some(Watched { metrics, .. }) = of(jail, watched) {
+                metrics.unbannable.inc();
+            }
+        }
+        Finding::GivenUp(jail, searches) => {
+            if let Some(watched) = of(jail, watched) {
+                watched.given_up(searches);
+            }
+        }
     }
 }
 
-/// Puts jails together that look for the same dates.
-fn same_dates(watchers: Vec<Watcher>) -> Vec<SameDates> {
-    let mut all: Vec<SameDates> = Vec::new();
-    for watcher in watchers {
-        let patterns = watcher.matcher.filter().dates();
-        let zone = watcher.zone.clone();
-        let known = all
-            .iter_mut()
-            .find(|same| same.dates.patterns() == &**patterns && same.zone == zone);
-        match known {
-            Some(same) => same.watchers.push((watcher, Complaint::default())),
-            None => all.push(SameDates {
-                dates: DateReader::new(std::sync::Arc::clone(patterns), zone.clone()),
-                zone,
-                watchers: vec![(watcher, Complaint::default())],
-            }),
-        }
-    }
-    all
+fn of(jail: JailId, watched: &mut [Watched]) -> Option<&mut Watched> {
+    watched.iter_mut().find(|watched| watched.jail == jail)
 }
 
-/// Says once in a while that a filter's expressions are given up on.
-#[derive(Default)]
-struct Complaint(Option<Instant>);
+/// What a reader counts and says for a jail.
+struct Watched {
+    jail: JailId,
+    name: String,
+    filter: Arc<Filter>,
+    metrics: JailMetrics,
+    /// When it was said that the filter's expressions are given up on.
+    complained: Option<Instant>,
+}
 
-impl Complaint {
-    fn look_at(&mut self, watcher: &mut Watcher) {
-        let hits = std::mem::take(&mut watcher.matcher.limit_hits);
-        if hits == 0 {
-            return;
-        }
-        watcher.metrics.limit_hits.inc_by(hits);
+impl Watched {
+    /// Says once in a while that the filter's expressions are given up on.
+    fn given_up(&mut self, searches: u64) {
+        self.metrics.limit_hits.inc_by(searches);
         let now = Instant::now();
-        if self.0.is_none_or(|last| now.duration_since(last) >= COMPLAIN) {
-            self.0 = Some(now);
+        if self.complained.is_none_or(|last| now.duration_since(last) >= COMPLAIN) {
+            self.complained = Some(now);
             tracing::warn!(
-                jail = %watcher.name,
-                filter = %watcher.matcher.filter().name(),
+                jail = %self.name,
+                filter = %self.filter.name(),
                 "an expression of the filter goes back and forth too long on a line, which counts as no match; \
                  simplify it: `blocker test --list-regexes` shows which are run by fancy-regex"
             );
         }
     }
+}
+
+/// Tells what filters do with lines from what is counted for their jails.
+fn apart(watchers: Vec<Watcher>) -> (LogFilters, Vec<Watched>) {
+    let (mut filters, mut watched) = (Vec::new(), Vec::new());
+    for watcher in watchers {
+        watched.push(Watched {
+            jail: watcher.jail,
+            name: watcher.name,
+            filter: Arc::clone(watcher.matcher.filter()),
+            metrics: watcher.metrics,
+            complained: None,
+        });
+        filters.push(JailFilter {
+            jail: watcher.jail,
+            matcher: watcher.matcher,
+            zone: watcher.zone,
+        });
+    }
+    (LogFilters::new(filters), watched)
 }
 
 /// Says once that a log cannot be read, and once that it can be again.

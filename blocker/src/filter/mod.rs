@@ -2,8 +2,8 @@
 //!
 //! A filter's files are read and laid over each other ([`ini`], [`layers`]), names in them are replaced ([`interpolate`],
 //! `substitute`), and what they say in the end ([`definition`]) is compiled once: date patterns ([`date`]), regular expressions
-//! ([`pattern`]). A [`matcher`] then takes lines, one after the other, and says what each shows. What a failure leads to is the
-//! jail's business and may not enter; nor may files be opened here but through [`layers::Files`].
+//! ([`pattern`]). A [`matcher`] then takes lines, one after the other, and says what each shows; [`log`] leads each line of a log
+//! through the filters of all its jails. What a failure leads to is the jail's business and may not enter; nor may files be opened here but through [`layers::Files`].
 
 pub mod date;
 pub mod definition;
@@ -13,6 +13,7 @@ pub mod ini;
 pub mod interpolate;
 pub mod layers;
 mod lines;
+pub mod log;
 pub mod matcher;
 pub mod parameters;
 pub mod pattern;

@@ -75,14 +75,25 @@ impl Jail {
         }
     }
 
-    /// Counts a failure, with those of the same IPv6 network. `now` is the wall clock's time.
-    pub fn count(&mut self, failure: &Failure, now: Timestamp) -> Decision {
+    /// Counts a failure. With IPv6, neighbours are banned together; but not for what a host did that `is_allowed` says may never be
+    /// banned. `now` is the time by the clock that decides: the wall's, or a log's.
+    pub fn decide(&mut self, failure: &Failure, is_allowed: impl FnOnce(Subject) -> bool, now: Timestamp) -> Decision {
+        let host = Subject::host(failure.address);
+        if is_allowed(host) {
+            self.count_alone(failure, host, now)
+        } else {
+            self.count(failure, now)
+        }
+    }
+
+    /// Counts a failure, with those of the same IPv6 network.
+    fn count(&mut self, failure: &Failure, now: Timestamp) -> Decision {
         let subject = Subject::around(failure.address, self.rules.ipv6_prefix);
         self.count_alone(failure, subject, now)
     }
 
     /// Counts a failure of `subject`, apart from those of others around it.
-    pub fn count_alone(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
+    fn count_alone(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
         if self
             .rules
             .ignore

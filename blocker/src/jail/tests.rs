@@ -148,3 +148,28 @@ fn a_flood_of_hosts_does_not_grow_the_memory_and_the_loudest_is_kept() {
     assert_eq!(jail.hosts.len(), MAX_HOSTS.get());
     assert!(bans(&jail.count(&loud, at(NOW))));
 }
+
+#[test]
+fn neighbours_are_not_banned_for_what_an_allowed_host_did() {
+    let mut jail = jail(2);
+    let allowed: IpAddr = "2001:db8:1:2::25".parse().unwrap();
+    let from = |address: &str| Failure {
+        address: address.parse().unwrap(),
+        ..failure(0, NOW)
+    };
+    let mut decide = |address: &str| jail.decide(&from(address), |host| host == Subject::host(allowed), at(NOW));
+    assert_eq!(decide("2001:db8:1:2::25"), Decision::Counted);
+    assert_eq!(decide("2001:db8:1:2::7"), Decision::Counted);
+    let Decision::Ban(ban) = decide("2001:db8:1:2::25") else {
+        panic!("no ban");
+    };
+    assert_eq!(
+        ban.subject.to_string(),
+        "2001:db8:1:2::25",
+        "which the ledger does not let happen"
+    );
+    let Decision::Ban(ban) = decide("2001:db8:1:2::8") else {
+        panic!("no ban");
+    };
+    assert_eq!(ban.subject.to_string(), "2001:db8:1:2::/64");
+}

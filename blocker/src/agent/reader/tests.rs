@@ -1,9 +1,8 @@
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::api::metrics::Metrics;
-use crate::filter::Filter;
 use crate::filter::definition::Definition;
 use crate::filter::matcher::Search;
 use crate::filter::value::Value;
@@ -13,7 +12,8 @@ const NOW: i64 = 1_800_000_000;
 
 /// One jail that reads with this filter, and what a line leads to.
 struct Reading {
-    jails: Vec<SameDates>,
+    filters: LogFilters,
+    jails: Vec<Watched>,
     out: Out,
     names: Receiver<Unresolved>,
     metrics: JailMetrics,
@@ -32,14 +32,16 @@ impl Reading {
         let metrics = metrics.jail(jail).unwrap().clone();
         let (failures, _) = sync_channel(1);
         let (name_queue, names) = sync_channel(1);
+        let (filters, jails) = apart(vec![Watcher {
+            jail,
+            name: "spam".to_owned(),
+            matcher: Matcher::new(filter, Search::First),
+            zone: TimeZone::UTC,
+            metrics: metrics.clone(),
+        }]);
         Self {
-            jails: same_dates(vec![Watcher {
-                jail,
-                name: "spam".to_owned(),
-                matcher: Matcher::new(filter, Search::First),
-                zone: TimeZone::UTC,
-                metrics: metrics.clone(),
-            }]),
+            filters,
+            jails,
             out: Out {
                 failures,
                 names: name_queue,
@@ -52,7 +54,8 @@ impl Reading {
     fn line(&mut self, line: &str, live: bool) -> Vec<Failure> {
         let now = Timestamp::from_second(NOW).unwrap();
         let mut found = Vec::new();
-        find(line, now, live.then_some(now), &mut self.jails, &self.out, &mut found);
+        let each = |finding| hand_on(finding, &mut self.jails, &self.out, &mut found);
+        self.filters.find(line, now, live.then_some(now), each);
         found
     }
 }

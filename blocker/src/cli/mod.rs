@@ -1,6 +1,8 @@
 //! The command line: one file a subcommand, and no logic of its own.
 
 mod check;
+mod figures;
+mod progress;
 mod run;
 mod stop;
 mod test;

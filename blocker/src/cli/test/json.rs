@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::super::figures::seconds;
 use crate::filter::identity::{self, Identity};
 use crate::filter::matcher::Hit;
 use crate::filter::pattern::facts::{Fact, Facts};
@@ -101,11 +101,6 @@ fn facts<'a>(facts: &'a Facts, hit: &Hit) -> BTreeMap<&'a str, Value> {
         all.insert("ip", json!(address.to_string()));
     }
     all
-}
-
-/// Seconds since 1970, to the microsecond.
-fn seconds(time: Timestamp) -> f64 {
-    time.as_microsecond() as f64 / 1e6
 }
 
 /// Every expression of a filter, as it was written and as it is run.

@@ -3,19 +3,18 @@
 mod json;
 mod report;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::written;
+use super::{progress, written};
 use crate::config::{self, Folder};
 use crate::filter::definition::{Definition, LogType, Partial};
 use crate::filter::layers::Disk;
@@ -24,14 +23,11 @@ use crate::filter::parameters::Named;
 use crate::filter::trial::{Clock, Trial};
 use crate::filter::{Filter, date, hijack};
 use crate::problem::{Place, Problem, Problems};
-use crate::source::tail::MAX_LINE;
-
-/// Bytes of a log below which its reading shows no progress: it is over at once.
-const LONG: u64 = 16 * 1024 * 1024;
+use crate::source::stored::{Lines, StoredLog};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Log file, or `-` for standard input; may be left out with --list-regexes
+    /// Log file, also compressed with gzip, or `-` for standard input; may be left out with --list-regexes
     #[arg(value_name = "LOG")]
     log: String,
     /// Filter by name with parameters, as `postfix[mode=aggressive]`; a path; or a regular expression
@@ -89,10 +85,10 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
     };
     let mut trial = Trial::new(&filter, search, clock(arguments, is_journal)?);
     let begun = Instant::now();
-    let (input, progress) = open(log)?;
+    let (mut lines, progress) = open(log)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut answers = json::Answers::new(&filter, arguments.raw_host);
-    let read = each_line(input, |line| {
+    let read = each_line(&mut lines, |line| {
         let answer = trial.line(line);
         if arguments.json {
             answers.write(&answer, &mut out)
@@ -101,11 +97,11 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode> {
         }
     });
     progress.finish_and_clear();
-    let lines = match read {
-        Ok(lines) => lines,
+    match read {
+        Ok(()) => {}
         Err(Stopped::Read(error)) => return Err(error).with_context(|| log.to_owned()),
         Err(Stopped::Write(error)) => return written(Err(error)),
-    };
+    }
     if !arguments.json {
         let report = report::Report {
             log,
@@ -193,30 +189,12 @@ fn epoch(text: &str) -> Option<Timestamp> {
 }
 
 /// Opens the log, with a bar that shows how far it is read where that takes a while.
-fn open(log: &str) -> Result<(Box<dyn BufRead>, ProgressBar)> {
-    if log == "-" {
-        return Ok((Box::new(BufReader::new(io::stdin())), ProgressBar::hidden()));
-    }
-    let file = File::open(log).with_context(|| format!("{log}: the log cannot be opened"))?;
-    let metadata = file.metadata().with_context(|| log.to_owned())?;
-    if metadata.is_dir() {
-        bail!("{log}: is a folder; name a log file in it");
-    }
-    let progress = if metadata.len() < LONG {
-        ProgressBar::hidden()
-    } else {
-        let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left");
-        ProgressBar::new(metadata.len()).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-    };
-    let reader = BufReader::with_capacity(256 * 1024, progress.wrap_read(file));
-    Ok((Box::new(reader), progress))
-}
-
-/// What reading brought.
-#[derive(Default)]
-struct LinesRead {
-    /// Lines that were longer than what is read of one.
-    cut: u64,
+fn open(log: &str) -> Result<(Lines, ProgressBar)> {
+    let stored = StoredLog::new(Path::new(log)).with_context(|| format!("{log}: the log cannot be opened"))?;
+    let progress = progress::bar(stored.len);
+    let lines = stored.open(|input| Box::new(progress.wrap_read(input)));
+    let lines = lines.with_context(|| format!("{log}: the log cannot be opened"))?;
+    Ok((lines, progress))
 }
 
 /// What ended the reading early.
@@ -226,30 +204,13 @@ enum Stopped {
 }
 
 /// Hands every line to `each`, without its break and up to the longest length, as the agent reads it.
-fn each_line(mut input: Box<dyn BufRead>, mut each: impl FnMut(&str) -> io::Result<()>) -> Result<LinesRead, Stopped> {
-    let mut lines = LinesRead::default();
+fn each_line(lines: &mut Lines, mut each: impl FnMut(&str) -> io::Result<()>) -> Result<(), Stopped> {
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        let limit = MAX_LINE as u64 + 1;
-        let read = input
-            .by_ref()
-            .take(limit)
-            .read_until(b'\n', &mut line)
-            .map_err(Stopped::Read)?;
-        if read == 0 {
-            return Ok(lines);
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        } else if line.len() > MAX_LINE {
-            line.truncate(MAX_LINE);
-            lines.cut += 1;
-            input.skip_until(b'\n').map_err(Stopped::Read)?;
-        }
+    while lines.next(&mut line).map_err(Stopped::Read)? {
         while line.last() == Some(&b'\r') {
             line.pop();
         }
         each(&String::from_utf8_lossy(&line)).map_err(Stopped::Write)?;
     }
+    Ok(())
 }

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod machine;
 pub mod privileges;
 pub mod problem;
+pub mod replay;
 pub mod resolve;
 pub mod service;
 pub mod source;

@@ -3,6 +3,7 @@
 mod check;
 mod figures;
 mod progress;
+mod replay;
 mod run;
 mod stop;
 mod test;
@@ -37,6 +38,8 @@ enum Command {
     Stop(stop::Arguments),
     /// Show what a filter finds in a log
     Test(test::Arguments),
+    /// Show the bans that the jails would have made over logs
+    Replay(replay::Arguments),
 }
 
 /// What `run` takes.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::check(options),
         Command::Stop(arguments) => stop::stop(&arguments),
         Command::Test(arguments) => test::test(&arguments),
+        Command::Replay(arguments) => replay::replay(&arguments),
     };
     match result {
         Ok(code) => code,

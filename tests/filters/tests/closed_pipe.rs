@@ -36,6 +36,8 @@ fn no_command_panics_where_nobody_reads_on() {
         &["test", log, "postfix"],
         &["test", log, "postfix", "--json"],
         &["test", "--list-regexes", "postfix"],
+        &["replay", log, "--config", config],
+        &["replay", log, "--config", config, "--json"],
         // Where it is not root, this is a failure for that reason.
         &[
             "check",
@@ -53,5 +55,6 @@ fn no_command_panics_where_nobody_reads_on() {
         assert!(code == Some(0) || code == Some(1), "{arguments:?}: {code:?}");
     }
     assert_eq!(run(&["test", log, "postfix", "--json"]).code(), Some(0));
+    assert_eq!(run(&["replay", log, "--config", config]).code(), Some(0));
     assert_eq!(run(&["test", log, "postfxi"]).code(), Some(1));
 }

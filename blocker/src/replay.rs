@@ -13,7 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use self::clock::Clock;
+use self::clock::{Clock, Seen};
 pub use self::logs::Unreadable;
 use self::logs::{Logs, OpenWith, Reading};
 pub use self::tally::{Counts, MAX_HOSTS, Tally};
@@ -26,6 +26,9 @@ use crate::jail::{Decision, Jail};
 use crate::ledger::{Allowlist, Entry, Ledger};
 use crate::source::stored::StoredLog;
 
+/// Failures that may wait until their time is known: those of some lines of one second.
+const MAX_HELD: usize = 1000;
+
 /// Jails at work on logs of the past.
 pub struct Replay {
     jails: Vec<ReplayedJail>,
@@ -34,6 +37,8 @@ pub struct Replay {
     tally: Tally,
     /// What was found in the line at hand.
     found: Vec<Failure>,
+    /// What was found in lines whose time is in doubt.
+    held: Vec<Failure>,
 }
 
 struct ReplayedJail {
@@ -85,6 +90,7 @@ impl Replay {
             ledger: Ledger::new(allowlist),
             clock: Clock::default(),
             found: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -118,6 +124,7 @@ impl Replay {
         };
         let mut logs = Logs::new(logs, open_with)?;
         let read = logs.read(|line, log| self.line(line, log, &mut tell).map_err(Stopped::Told));
+        let read = read.and_then(|()| self.settle(&mut tell).map_err(Stopped::Told));
         self.tally.cut += logs.cut;
         self.tally.lines += logs.passed;
         self.tally.undated += logs.passed;
@@ -142,7 +149,6 @@ impl Replay {
         tell: &mut impl FnMut(&str, &Ban) -> Result<(), E>,
     ) -> Result<(), E> {
         let Self { found, tally, .. } = self;
-        found.clear();
         // A line that carries no date was written when the one before it was.
         let read = log.filters.find(line, log.written, log.time, |finding| match finding {
             Finding::Failure(failure) => found.push(failure),
@@ -155,16 +161,47 @@ impl Replay {
         let Some(time) = log.time else {
             return Ok(());
         };
-        let now = self.clock.see(time);
-        self.tally.at(now);
+        let Seen { settled, now } = self.clock.see(time);
+        if let Some(settled) = settled {
+            let mut held = std::mem::take(&mut self.held);
+            self.judge_all(&mut held, settled, tell)?;
+            self.held = held;
+        }
         let mut found = std::mem::take(&mut self.found);
-        for failure in found.drain(..) {
+        match now {
+            Some(now) => self.judge_all(&mut found, now, tell)?,
+            None => self.held.append(&mut found),
+        }
+        self.found = found;
+        if self.held.len() > MAX_HELD {
+            self.settle(tell)?;
+        }
+        Ok(())
+    }
+
+    /// Judges the failures of lines that are in doubt, as nothing more is to be waited for.
+    fn settle<E>(&mut self, tell: &mut impl FnMut(&str, &Ban) -> Result<(), E>) -> Result<(), E> {
+        let Some(now) = self.clock.settle() else {
+            return Ok(());
+        };
+        let mut held = std::mem::take(&mut self.held);
+        self.judge_all(&mut held, now, tell)
+    }
+
+    /// Judges failures at this time, and takes them out.
+    fn judge_all<E>(
+        &mut self,
+        failures: &mut Vec<Failure>,
+        now: Timestamp,
+        tell: &mut impl FnMut(&str, &Ban) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.tally.at(now);
+        for failure in failures.drain(..) {
             if let Some(ban) = self.judge(&failure, now) {
                 let jail = &self.jails[usize::from(ban.jail.0)];
                 tell(&jail.name, &ban)?;
             }
         }
-        self.found = found;
         Ok(())
     }
 

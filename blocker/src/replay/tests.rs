@@ -123,6 +123,31 @@ fn a_date_that_is_far_off_makes_no_ban_and_undoes_none() {
 }
 
 #[test]
+fn a_quiet_relay_whose_lines_are_days_apart_is_followed() {
+    let line = |day: u8| format!("2025-06-{day:02}T00:00:00Z bad 192.0.2.7\n");
+    let twice = line(13).repeat(2);
+    let (bans, tally) = over(vec![spam()], &[], &[&[line(1), line(5), line(9), twice].concat()]);
+    assert_eq!(bans, ["2025-06-13T00:00:00Z spam 192.0.2.7 2025-06-13T00:10:00Z"]);
+    assert_eq!((tally.all.failures, tally.all.saved), (5, 0));
+}
+
+#[test]
+fn many_failures_in_doubt_are_not_kept() {
+    let later = "2025-06-09T00:00:00Z bad 192.0.2.7\n".repeat(3 * MAX_HELD);
+    let text = format!("2025-06-01T00:00:00Z good\n{later}");
+    let mut replay = Replay::new(vec![spam()], Allowlist::default());
+    let written = Written::new(&[&text]);
+    let mut bans = 0;
+    let read = replay.run::<Infallible>(&written.logs, &|input| input, |_, _| {
+        bans += 1;
+        Ok(())
+    });
+    read.unwrap();
+    assert_eq!((bans, replay.tally.all.saved), (1, 3 * MAX_HELD as u64 - 2));
+    assert!(replay.held.capacity() <= 4 * MAX_HELD);
+}
+
+#[test]
 fn what_a_ban_in_force_covers_only_in_part_still_counts() {
     let jails = || {
         vec![

@@ -31,12 +31,17 @@ impl Clock {
         let left = (left > 0).then(|| u64::try_from(left).unwrap_or(u64::MAX))?;
         Some(self.monotonic.saturating_add(left).min(Ban::FOREVER))
     }
+
+    /// The wall clock's time for one of the kernel's that is past.
+    pub(super) fn in_wall_time(&self, time: u64) -> Timestamp {
+        let ago = i64::try_from(self.monotonic.saturating_sub(time)).unwrap_or(i64::MAX);
+        let time = self.wall.checked_sub(SignedDuration::from_nanos(ago));
+        time.unwrap_or(Timestamp::MIN)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp};
-
     use super::*;
 
     #[test]
@@ -57,12 +62,5 @@ mod tests {
         for until in [clock.wall, Timestamp::MIN] {
             assert_eq!(clock.in_kernel_time(until), None, "{until}");
         }
-    }
-
-    /// The wall clock's time for one of the kernel's that is past.
-    pub(super) fn in_wall_time(&self, time: u64) -> Timestamp {
-        let ago = i64::try_from(self.monotonic.saturating_sub(time)).unwrap_or(i64::MAX);
-        let time = self.wall.checked_sub(SignedDuration::from_nanos(ago));
-        time.unwrap_or(Timestamp::MIN)
     }
 }

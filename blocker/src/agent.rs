@@ -32,7 +32,9 @@ use crate::firewall::interfaces::LinkWatch;
 use crate::firewall::{self, JailScope, Wanted};
 use crate::instance::{Instance, Namespace};
 use crate::jail::Jail;
-use crate::ledger::{Allowlist, Ledger, own_addresses};
+use crate::ledger::brake::{Brake, Seen};
+use crate::ledger::store::Store;
+use crate::ledger::{Allowlist, Entry, Ledger, own_addresses};
 use crate::machine;
 use crate::privileges;
 use crate::service::{self, Pulse};
@@ -65,7 +67,11 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     );
     let scopes: Vec<JailScope> = settings.jails.iter().map(scope).collect();
     let names: Vec<String> = scopes.iter().map(|scope| scope.name.clone()).collect();
+    let begun = Timestamp::now();
+    let (mut store, bans) = Store::open(&settings.state, names.clone(), settings.history, begun)?;
     let mut ledger = Ledger::new(allowlist);
+    let entries = bans.into_iter().map(|ban| ledger.enter(ban));
+    let known = entries.filter(|entry| matches!(entry, Entry::New(_))).count();
     let wanted = Wanted {
         choice: settings.firewall,
         interfaces: &settings.interfaces,
@@ -79,10 +85,12 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let links = LinkWatch::open().context("cannot listen for changes of network interfaces")?;
     let mut in_force = Reconcile {
         ledger: &mut ledger,
+        store: &mut store,
         jails: &names,
         now: Timestamp::now(),
     };
     let opened = firewall::open(wanted, &mut in_force)?;
+    store.commit(&ledger, Timestamp::now());
     let (kind, place) = (opened.kind(), opened.place());
     let firewall: SharedFirewall = Arc::new(Mutex::new(Some(opened)));
     let warnings = settings.warnings.0.len();
@@ -96,12 +104,22 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         }
     }
 
+    let bans = ledger.count();
+    let seen = Arc::new(Seen::default());
+    let brake = Brake::new(settings.brake, Arc::clone(&seen));
+    let decisions = Decisions {
+        ledger,
+        store,
+        brake,
+        seen,
+    };
     // Threads have what the one that starts them has.
     privileges::reduce()?;
-    let result = match Stages::start(settings.jails, ledger, links, &firewall, &metrics) {
+    let result = match Stages::start(settings.jails, decisions, links, &firewall, &metrics) {
         Ok(stages) => {
             let jails = names.join(",");
-            tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, "ready");
+            tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, bans, "ready");
+            tracing::debug!(from_ledger = known, elapsed = ?begun.until(Timestamp::now()), "bans are in force");
             service::ready();
             if settings.dry_run {
                 tracing::warn!("this is a dry run: what would be dropped is counted, and nothing is dropped");
@@ -146,6 +164,14 @@ fn scope(jail: &JailSettings) -> JailScope {
     }
 }
 
+/// What it takes to decide.
+struct Decisions {
+    ledger: Ledger,
+    store: Store,
+    brake: Brake,
+    seen: Arc<Seen>,
+}
+
 /// The running threads.
 struct Stages {
     stop: Stop,
@@ -161,7 +187,7 @@ struct Stages {
 impl Stages {
     fn start(
         jails: Vec<JailSettings>,
-        ledger: Ledger,
+        decisions: Decisions,
         links: LinkWatch,
         firewall: &SharedFirewall,
         metrics: &Arc<Metrics>,
@@ -178,6 +204,7 @@ impl Stages {
             let out = Out {
                 failures: failures.clone(),
                 names: name_queue.clone(),
+                seen: Arc::clone(&decisions.seen),
             };
             Ok((name, Reader::new(&log, watchers, out, lines, stop.clone())?))
         });
@@ -186,11 +213,14 @@ impl Stages {
         let judge = Judge {
             pulse: pulse.clone(),
             jails,
-            ledger,
+            ledger: decisions.ledger,
+            store: decisions.store,
+            brake: decisions.brake,
             firewall: Arc::clone(firewall),
             metrics: Arc::clone(metrics),
             refused: BTreeSet::new(),
             retry: Timestamp::MIN,
+            looked: Timestamp::MIN,
             compared: Timestamp::now(),
             compare_after: judge::COMPARE,
             links,

@@ -119,6 +119,12 @@ impl Origin {
             Self::Jail => "jail",
         }
     }
+
+    /// The origin of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Jail].into_iter().find(|origin| origin.name() == name)
+    }
 }
 
 /// A host or network that may not come in, where, why and for how long.
@@ -130,7 +136,7 @@ pub struct Ban {
     pub jail: JailId,
     /// Where it came from.
     pub origin: Origin,
-    /// When it was made.
+    /// From when it is reckoned: a jail's from the last failure that led to it.
     pub since: Timestamp,
     /// When it ends.
     pub until: Expiry,

@@ -92,7 +92,14 @@ impl Relay {
         let mut command = self.lab.relay().command(program());
         command.arg("run").arg("--config").arg(self.config());
         command.args(["--interface", "eth0", "--firewall", firewall]);
+        command.arg("--state").arg(self.state());
         command
+    }
+
+    /// The folder of the agent's ledger.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.lab.folder().join("state")
     }
 
     /// Starts the agent and waits until it is ready.

@@ -1,7 +1,8 @@
 //! From failures to bans in the kernel: jail, ledger and firewall, in this order, on one thread.
 //!
-//! One thread, because the order matters: a ban is in the ledger before it is in the kernel, and is reported when the kernel has
-//! it. What the kernel refuses stays in the ledger and is tried again.
+//! One thread, because the order matters: a ban is in the ledger, and on disk, before it is in the kernel, and is reported when the
+//! kernel has it. What the kernel refuses stays in the ledger and is tried again. Batches that have come up while the disk or the
+//! kernel was busy are judged together, so that they share a commit.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,15 +13,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reconcile::Reconcile;
 use crate::api::metrics::{Metrics, SharedFirewall};
-use crate::ban::{Ban, Change, Failure, JailId, Subject};
+use crate::ban::{Ban, Change, Expiry, Failure, JailId, Subject};
 use crate::firewall::Rejected;
 use crate::firewall::interfaces::LinkWatch;
 use crate::jail::{Decision, Jail};
+use crate::ledger::brake::{Brake, Reason, Turn};
+use crate::ledger::store::{Entered, Store};
 use crate::ledger::{Entry, Ledger};
 use crate::service::Pulse;
 
 /// How often what the kernel refused is tried again, and the longest wait for a ban's end.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the ledger's database is looked after.
+const LOOK: SignedDuration = SignedDuration::from_secs(1);
 /// How often the kernel is compared with the ledger: whoever flushes a table or empties a map has it filled again by then.
 pub(super) const COMPARE: SignedDuration = SignedDuration::from_secs(60);
 /// How many times longer than a comparison took it is left at least: the kernel tells a set of nftables in a time that grows with the
@@ -29,17 +34,24 @@ const REST: u32 = 20;
 /// How much of it is tried at a time: a full map must not cost a system call for each ban that has no room, every second.
 const RETRIES: usize = 1000;
 
+/// Batches that are judged together with the first, at the most.
+const TOGETHER: usize = 63;
+
 /// Decides who is banned.
 pub(super) struct Judge {
     pub(super) pulse: Pulse,
     pub(super) jails: Vec<(String, Jail)>,
     pub(super) ledger: Ledger,
+    pub(super) store: Store,
+    pub(super) brake: Brake,
     pub(super) firewall: SharedFirewall,
     pub(super) metrics: Arc<Metrics>,
     /// Hosts and networks for which the kernel does not hold what the ledger says.
     pub(super) refused: BTreeSet<Subject>,
     /// When they are tried again.
     pub(super) retry: Timestamp,
+    /// When the ledger's database was looked after.
+    pub(super) looked: Timestamp,
     /// When the kernel was compared with the ledger.
     pub(super) compared: Timestamp,
     /// How long after that it is compared again.
@@ -56,9 +68,16 @@ impl Judge {
         loop {
             self.pulse.beat();
             match failures.recv_timeout(self.wait(Timestamp::now())) {
-                Ok(batch) => self.judge(&batch, Timestamp::now()),
+                Ok(batch) => {
+                    let batches: Vec<Vec<Failure>> =
+                        [batch].into_iter().chain(failures.try_iter().take(TOGETHER)).collect();
+                    self.judge(batches.iter().flatten(), Timestamp::now());
+                }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.store.commit(&self.ledger, Timestamp::now());
+                    return;
+                }
             }
             self.tick(Timestamp::now());
         }
@@ -72,8 +91,8 @@ impl Judge {
         next.min(TICK)
     }
 
-    fn judge(&mut self, failures: &[Failure], now: Timestamp) {
-        let mut bans = Vec::new();
+    fn judge<'a>(&mut self, failures: impl Iterator<Item = &'a Failure>, now: Timestamp) {
+        let mut entered: Vec<(Ban, Change)> = Vec::new();
         for failure in failures {
             if let Some(metrics) = self.metrics.jail(failure.jail) {
                 metrics.failures.inc();
@@ -83,10 +102,10 @@ impl Judge {
             };
             let allowlist = self.ledger.allowlist();
             if let Decision::Ban(ban) = jail.decide(failure, |host| allowlist.covers(host), now) {
-                bans.push(ban);
+                entered.extend(self.sentence(ban, now).and_then(|ban| self.enter(ban, now)));
             }
         }
-        let entered: Vec<(Ban, Change)> = bans.into_iter().filter_map(|ban| self.enter(ban)).collect();
+        self.commit(now);
         let changes: Vec<Change> = entered.iter().map(|(_, change)| change.clone()).collect();
         let rejected = self.apply(&changes, now);
         for (n, (ban, _)) in entered.iter().enumerate() {
@@ -103,8 +122,43 @@ impl Judge {
         }
     }
 
+    /// Weighs a ban against the host's past. `None` where that has no place for it: its failures led to a ban before, and were read again
+    /// after a restart, or even the longer ban would be over.
+    fn sentence(&mut self, ban: Ban, now: Timestamp) -> Option<Ban> {
+        let (_, jail) = self.jails.get(usize::from(ban.jail.0))?;
+        let known = self.ledger.get(ban.subject, ban.jail);
+        let is_in_force = known.is_some();
+        if known.is_some_and(|known| is_told_of(ban.since, known.since)) {
+            return None;
+        }
+        let own = self.store.past(ban.subject, Some(ban.jail), now);
+        if own.last.is_some_and(|last| is_told_of(ban.since, last)) {
+            return None;
+        }
+        let Some(increment) = jail.increment() else {
+            return Some(ban);
+        };
+        let past = if increment.overall_jails {
+            self.store.past(ban.subject, None, now)
+        } else {
+            own
+        };
+        // A ban that is in force is extended as what it is, and not as one more.
+        let earlier = past.bans.saturating_sub(u32::from(is_in_force));
+        let ban = jail.lengthen(ban, earlier, now);
+        (ban.until > Expiry::At(now)).then_some(ban)
+    }
+
     /// Enters a ban into the ledger; `None` where that changes nothing in the kernel.
-    fn enter(&mut self, ban: Ban) -> Option<(Ban, Change)> {
+    fn enter(&mut self, ban: Ban, now: Timestamp) -> Option<(Ban, Change)> {
+        let is_new = self.ledger.get(ban.subject, ban.jail).is_none();
+        if is_new
+            && !self.ledger.allowlist().covers(ban.subject)
+            && let Err(reason) = self.brake.admit(ban.subject, now)
+        {
+            self.hold_back(&ban, reason, now);
+            return None;
+        }
         let metrics = self.metrics.jail(ban.jail);
         match self.ledger.enter(ban.clone()) {
             Entry::New(change) => {
@@ -112,9 +166,15 @@ impl Judge {
                     metrics.bans.inc();
                     metrics.active.inc();
                 }
+                self.brake.made(now);
+                self.store.enter(&ban, Entered::New { bans: 1 });
                 Some((ban, change))
             }
-            Entry::Extended(change) => Some((ban, change)),
+            Entry::Extended(change) => {
+                let extended = self.ledger.get(ban.subject, ban.jail);
+                self.store.enter(extended.unwrap_or(&ban), Entered::Extended);
+                Some((ban, change))
+            }
             Entry::Known => None,
             Entry::Allowed => {
                 if let Some(metrics) = metrics {
@@ -128,6 +188,32 @@ impl Judge {
                 None
             }
         }
+    }
+
+    fn hold_back(&mut self, ban: &Ban, reason: Reason, now: Timestamp) {
+        if let Some(metrics) = self.metrics.jail(ban.jail) {
+            metrics.held_back.inc();
+        }
+        let Some(Turn::Engaged(reason)) = self.brake.held_back(reason, now) else {
+            return;
+        };
+        self.metrics.brake.set(1);
+        let why = match reason {
+            Reason::Rate => "more than `max_bans_per_minute` new bans within a minute",
+            Reason::Share => "more than `max_share` of the hosts seen lately would be banned",
+        };
+        tracing::error!(
+            why,
+            jail = %self.name(ban.jail),
+            address = %ban.subject,
+            "the brake holds: nobody new is banned for now, and bans in force stay; has a filter gone wild? \
+             `blocker test LOG FILTER` shows what it finds; the limits are under [brake] in blocker.toml"
+        );
+    }
+
+    fn commit(&mut self, now: Timestamp) {
+        self.store.commit(&self.ledger, now);
+        self.metrics.durable.set(self.store.is_durable().into());
     }
 
     /// Ends the bans that are over, tries again what the kernel refused, and looks after the kernel every minute and the interfaces when
@@ -145,6 +231,15 @@ impl Judge {
             // Nobody is banned meanwhile: where a look takes long, there are fewer.
             let rest = begin.elapsed().saturating_mul(REST);
             self.compare_after = COMPARE.max(SignedDuration::try_from(rest).unwrap_or(SignedDuration::MAX));
+        }
+        if let Some(Turn::Released { held_back }) = self.brake.tick(now) {
+            self.metrics.brake.set(0);
+            tracing::info!(held_back, "the brake has let go");
+        }
+        if now.duration_since(self.looked).abs() >= LOOK {
+            self.looked = now;
+            self.store.tick(&self.ledger, now);
+            self.metrics.durable.set(self.store.is_durable().into());
         }
         let (over, mut changes) = self.ledger.expire(now);
         for ban in &over {
@@ -188,6 +283,7 @@ impl Judge {
         };
         let mut in_force = Reconcile {
             ledger: &mut self.ledger,
+            store: &mut self.store,
             jails: &names,
             now,
         };
@@ -266,6 +362,11 @@ impl Judge {
     fn name(&self, jail: JailId) -> &str {
         self.jails.get(usize::from(jail.0)).map_or("?", |(name, _)| name)
     }
+}
+
+/// Whether a failure is no younger than one that has led to a ban. The database keeps microseconds.
+fn is_told_of(failure: Timestamp, last: Timestamp) -> bool {
+    failure.as_microsecond() <= last.as_microsecond()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::ban::{Failure, JailId};
 use crate::filter::Filter;
 use crate::filter::log::{Finding, JailFilter, LineResult, LogFilters};
 use crate::filter::matcher::Matcher;
+use crate::ledger::brake::Seen;
 use crate::source::tail::{Begin, Tail};
 use crate::source::watch::{Stop, Watch, Woken};
 
@@ -52,6 +53,8 @@ pub(super) struct Out {
     pub(super) failures: SyncSender<Vec<Failure>>,
     /// Those of hosts that a line names instead of giving their address.
     pub(super) names: SyncSender<Unresolved>,
+    /// The hosts that lines name, failed or not.
+    pub(super) seen: Arc<Seen>,
 }
 
 impl Reader {
@@ -125,6 +128,7 @@ impl Reader {
         // A line that carries no date was written when it is read, unless it lay there before.
         let undated = live.then_some(now);
         let progress = tail.read(Instant::now(), |line| {
+            out.seen.line(line, now);
             let line = String::from_utf8_lossy(line);
             let line = line.strip_suffix('\r').unwrap_or(&line);
             let each = |finding| hand_on(finding, jails, out, found);

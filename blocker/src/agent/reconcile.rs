@@ -1,16 +1,22 @@
 //! Keeps kernel and ledger equal when a firewall is opened: what a former agent left in force is taken into the ledger, and what the
 //! ledger holds is put into the kernel.
+//!
+//! The ledger is read from its database before, and is the truth: of what both hold, the database's end counts. What the kernel
+//! alone holds was made while the database could not be written, or before it was lost: it is taken in, unless the database says that
+//! it was lifted.
 
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 
 use crate::ban::{Ban, Change, JailId, Origin};
 use crate::firewall::{Firewall, InForce, Inherited};
+use crate::ledger::store::Store;
 use crate::ledger::{Entry, Ledger};
 
 /// The ledger, and the names of the jails in the order of their identities.
 pub(super) struct Reconcile<'a> {
     pub(super) ledger: &'a mut Ledger,
+    pub(super) store: &'a mut Store,
     pub(super) jails: &'a [String],
     pub(super) now: Timestamp,
 }
@@ -24,17 +30,29 @@ impl InForce for Reconcile<'_> {
                 lifted += 1;
                 continue;
             };
+            // There are at most as many jails as the kernel counts for.
+            let jail = JailId(id as u16);
+            if self.ledger.get(subject, jail).is_some() {
+                taken += 1;
+                continue;
+            }
+            if self.store.is_lifted(subject, jail) {
+                lifted += 1;
+                continue;
+            }
             let ban = Ban {
                 subject,
-                // There are at most as many jails as the kernel counts for.
-                jail: JailId(id as u16),
+                jail,
                 origin: Origin::Jail,
                 since: self.now,
                 until,
                 failures: 0,
             };
-            match self.ledger.enter(ban) {
-                Entry::New(_) | Entry::Extended(_) | Entry::Known => taken += 1,
+            match self.ledger.enter(ban.clone()) {
+                Entry::New(_) | Entry::Extended(_) | Entry::Known => {
+                    taken += 1;
+                    self.store.take_in(&ban);
+                }
                 Entry::Allowed | Entry::Full => lifted += 1,
             }
         }

@@ -37,6 +37,10 @@ pub struct Metrics {
     /// Whether what would be dropped is only counted: 0 or 1.
     pub dry_run: Gauge,
     ratio: Gauge<f64, AtomicU64>,
+    /// Whether bans are on disk before they are enforced.
+    pub durable: Gauge,
+    /// Whether new bans are held back.
+    pub brake: Gauge,
 }
 
 /// A jail's counters.
@@ -50,6 +54,8 @@ pub struct JailMetrics {
     pub active: Gauge,
     /// Its bans that the allowlist did not let happen.
     pub vetoes: Counter,
+    /// Its bans that the brake held back.
+    pub held_back: Counter,
     /// Failures of hosts that have no address that could be banned: a name nobody knows, a network.
     pub unbannable: Counter,
     /// Searches that its filter's expressions gave up at the backtracking limit.
@@ -131,6 +137,12 @@ impl Metrics {
             "allowlist_vetoes",
             "Bans that the allowlist did not let happen",
         );
+        let held_back = counters(&mut registry, "bans_held_back", "Bans that the brake held back");
+        let durable = Gauge::default();
+        let help = "Whether bans are on disk before they are enforced; 0 while they are in memory alone";
+        registry.register("ledger_durable", help, durable.clone());
+        let brake = Gauge::default();
+        registry.register("brake_engaged", "Whether the brake holds back new bans", brake.clone());
         let refused = Counter::default();
         registry.register("enforcement_errors", "Changes that the kernel refused", refused.clone());
         let mended = Counter::default();
@@ -178,6 +190,7 @@ impl Metrics {
                 bans: bans.get_or_create(&from_jail).clone(),
                 active: active.get_or_create(&jail).clone(),
                 vetoes: vetoes.get_or_create(&from_jail).clone(),
+                held_back: held_back.get_or_create(&from_jail).clone(),
                 unbannable: unbannable.get_or_create(&jail).clone(),
                 limit_hits: limit_hits.get_or_create(&jail).clone(),
             }
@@ -196,6 +209,8 @@ impl Metrics {
             mended,
             dry_run,
             ratio,
+            durable,
+            brake,
         }
     }
 

@@ -70,6 +70,9 @@ struct Options {
     /// Where Prometheus metrics are served, or `off` [default: as in blocker.toml, else 127.0.0.1:9919]
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<String>,
+    /// Folder of the ledger [default: as in blocker.toml, else /var/lib/blocker]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
 }
 
 impl Options {
@@ -82,6 +85,9 @@ impl Options {
         }
         if !self.interfaces.is_empty() {
             settings.interfaces = self.interfaces;
+        }
+        if let Some(state) = self.state {
+            settings.state = state;
         }
         match self.metrics.as_deref() {
             None => {}

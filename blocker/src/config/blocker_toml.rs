@@ -1,19 +1,27 @@
 //! `blocker.toml`: what fail2ban's files have no word for.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use blocker_common::map::{DEFAULT_HOSTS, DEFAULT_NETWORKS};
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
+use super::duration;
 use super::tree::unreadable;
 use crate::firewall::interfaces::Pattern;
+use crate::ledger::brake::Limits;
 use crate::problem::{Place, Problems};
 
 const FILE: &str = "blocker.toml";
 /// Metrics are for this machine alone unless somebody says otherwise.
 const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9919);
+
+/// Where the ledger lies unless told otherwise.
+const STATE: &str = "/var/lib/blocker";
+/// How long earlier bans count, where bans grow.
+const HISTORY: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The file.
 #[derive(Debug, Default, Deserialize)]
@@ -22,6 +30,8 @@ pub(super) struct BlockerToml {
     pub(super) firewall: FirewallTable,
     pub(super) metrics: MetricsTable,
     pub(super) allow: AllowTable,
+    pub(super) state: StateTable,
+    pub(super) brake: BrakeTable,
 }
 
 /// `[firewall]`.
@@ -67,6 +77,51 @@ impl Default for MetricsTable {
 pub(super) struct AllowTable {
     #[serde(deserialize_with = "networks")]
     pub(super) networks: Vec<IpNet>,
+}
+
+/// `[state]`.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StateTable {
+    pub(super) folder: PathBuf,
+    #[serde(deserialize_with = "length_of_time")]
+    pub(super) history: SignedDuration,
+}
+
+impl Default for StateTable {
+    fn default() -> Self {
+        Self {
+            folder: STATE.into(),
+            history: HISTORY,
+        }
+    }
+}
+
+/// `[brake]`.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BrakeTable {
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) max_bans_per_minute: u32,
+    #[serde(deserialize_with = "share")]
+    pub(super) max_share: f64,
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) share_from: u32,
+}
+
+impl Default for BrakeTable {
+    fn default() -> Self {
+        let Limits {
+            bans_per_minute,
+            share,
+            share_from,
+        } = Limits::default();
+        Self {
+            max_bans_per_minute: bans_per_minute,
+            max_share: share,
+            share_from,
+        }
+    }
 }
 
 /// Which firewall enforces bans.
@@ -132,6 +187,29 @@ fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpN
         .collect()
 }
 
+fn length_of_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
+    let length = duration::parse(&String::deserialize(deserializer)?);
+    length.map_err(|what| serde::de::Error::custom(format!("{what}; write as in \"30d\"")))
+}
+
+fn at_least_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        0 => Err(serde::de::Error::custom("0 would let nobody be banned")),
+        number => Ok(number),
+    }
+}
+
+fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let share = f64::deserialize(deserializer)?;
+    if share > 0.0 && share <= 1.0 {
+        Ok(share)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "{share} is no share: write a number above 0, up to 1.0, which never brakes"
+        )))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +231,9 @@ mod tests {
     #[test]
     fn every_setting_is_read() {
         let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\", \"en?s*\"]\nnftables_hook = \"ingress\"\nmax_addresses = 5\nmax_networks = 7\n\
-                    [metrics]\nlisten = \"off\"\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n";
+                    [metrics]\nlisten = \"off\"\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n\
+                    [state]\nfolder = \"/srv/blocker\"\nhistory = \"1w\"\n\
+                    [brake]\nmax_bans_per_minute = 9\nmax_share = 0.25\nshare_from = 10\n";
         let toml = read_text(text).unwrap();
         assert_eq!(toml.firewall.kind, FirewallChoice::Nftables);
         let interfaces: Vec<String> = toml.firewall.interfaces.iter().map(Pattern::to_string).collect();
@@ -161,6 +241,10 @@ mod tests {
         assert_eq!(toml.firewall.nftables_hook, NftablesHook::Ingress);
         assert_eq!((toml.firewall.max_addresses, toml.firewall.max_networks), (5, 7));
         assert_eq!(toml.metrics.listen, None);
+        assert_eq!(toml.state.folder, Path::new("/srv/blocker"));
+        assert_eq!(toml.state.history, SignedDuration::from_hours(7 * 24));
+        assert_eq!((toml.brake.max_bans_per_minute, toml.brake.share_from), (9, 10));
+        assert_eq!(toml.brake.max_share, 0.25);
         assert_eq!(
             toml.allow.networks,
             [
@@ -184,6 +268,9 @@ mod tests {
                 "`eth[` is no glob",
             ),
             ("[firewall\n", ":1:", ""),
+            ("[state]\nhistory = \"soon\"\n", ":2:", "30d"),
+            ("[brake]\nmax_share = 1.5\n", ":2:", "no share"),
+            ("[brake]\nmax_bans_per_minute = 0\n", ":2:", "nobody"),
         ];
         for (text, line, part) in cases {
             let problem = read_text(text).unwrap_err().to_string();

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 pub use self::blocker_toml::{FirewallChoice, NftablesHook};
@@ -27,6 +28,7 @@ use crate::filter::parameters::Named;
 use crate::firewall::interfaces::Pattern;
 use crate::firewall::xdp::Sizes;
 use crate::jail::Rules;
+use crate::ledger::brake::Limits;
 use crate::problem::{Place, Problem, Problems};
 
 /// Where the configuration lies unless told otherwise.
@@ -51,6 +53,12 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// Networks that no ban may cover.
     pub allow: Vec<IpNet>,
+    /// Where the ledger lies.
+    pub state: PathBuf,
+    /// How long earlier bans are remembered.
+    pub history: SignedDuration,
+    /// How many bans are too many.
+    pub brake: Limits,
     /// The enabled jails; at least one.
     pub jails: Vec<JailSettings>,
     /// The enabled jails that cannot run, where the others do without them.
@@ -147,6 +155,13 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         dry_run: false,
         metrics: toml.metrics.listen,
         allow: toml.allow.networks,
+        state: toml.state.folder,
+        history: toml.state.history,
+        brake: Limits {
+            bans_per_minute: toml.brake.max_bans_per_minute,
+            share: toml.brake.max_share,
+            share_from: toml.brake.share_from,
+        },
         jails: sound,
         broken,
         warnings: jails.warnings.once(),

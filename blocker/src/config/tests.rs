@@ -2,14 +2,13 @@ mod warnings;
 
 use std::fs;
 
-use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::*;
 use crate::ban::Ipv6Prefix;
 use crate::filter::date::Cut;
 use crate::filter::matcher::{Hit, Matcher, Search};
-use crate::jail::BanTime;
+use crate::jail::{BanTime, Growth, Increment};
 
 /// The operator's configuration that has to work as it is.
 const JAIL_CONF: &str = "# jail.conf
@@ -278,10 +277,32 @@ fn a_distributions_configuration_is_taken_as_it_is() {
     assert!(fails(jail, "relay: y 192.0.2.7"));
     assert!(!fails(jail, "relay: x 192.0.2.7"), "that is another mode's");
     assert!(fails(jail, "extra relay 192.0.2.7 5%"), "the jail's own expression");
-    let [warning] = settings.warnings.0.as_slice() else {
-        panic!("{:#?}", settings.warnings);
+    assert!(settings.warnings.0.is_empty(), "{:#?}", settings.warnings);
+    let increment = jail.rules.increment.as_ref().expect("bans grow");
+    assert_eq!(increment.growth, Growth::Doubling);
+}
+
+#[test]
+fn how_bans_grow_is_read_and_what_cannot_be_run_is_refused_with_its_line() {
+    let jail = "[mail]\nenabled = true\nport = 25\nlogpath = /a\nfilter = postfix\nbantime.increment = yes\n";
+    let more = "bantime.multipliers = 1 5 30\nbantime.factor = 2\nbantime.maxtime = 1w\nbantime.rndtime = 8m\nbantime.overalljails = yes\n";
+    let settings = load_files(&[("jail.conf", &format!("{jail}{more}"))]).unwrap();
+    let expected = Increment {
+        growth: Growth::Multipliers(vec![1, 5, 30]),
+        factor: 2.0,
+        max_time: Some(SignedDuration::from_hours(7 * 24)),
+        random_time: SignedDuration::from_mins(8),
+        overall_jails: true,
     };
-    assert!(warning.what.contains("bantime.increment"), "{warning}");
+    assert_eq!(settings.jails[0].rules.increment, Some(expected));
+
+    let wrong = problems(&format!("{jail}bantime.formula = ban.Time * 3\n")).concat();
+    assert!(
+        wrong.contains(":7: ") && wrong.contains("bantime.multipliers"),
+        "{wrong}"
+    );
+    let misspelt = problems(&format!("{jail}bantime.maxtimes = 3\n")).concat();
+    assert!(misspelt.contains("did you mean `bantime.maxtime`?"), "{misspelt}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The jail: counts failures and decides when there were too many.
 //!
 //! Takes [`Failure`]s and hands on [`Ban`]s. It keeps an exact sliding window: a ban is made when `max_retry` failures lie
-//! within `find_time`, each by the clock of its own line, so that going over an old log gives the same decisions. What becomes
-//! of a ban is the ledger's business; the kernel may not enter.
+//! within `find_time`, each by the clock of its own line, so that going over an old log gives the same decisions. For who was banned
+//! before, [`Jail::lengthen`] makes a ban longer. What becomes of a ban is the ledger's business; the kernel may not enter.
 
+mod increment;
 mod window;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
+pub use self::increment::{Growth, Increment};
 use self::window::Window;
 use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, Origin, Subject};
 
@@ -37,6 +39,8 @@ pub struct Rules {
     pub find_time: SignedDuration,
     /// How long the ban lasts.
     pub ban_time: BanTime,
+    /// How much longer it lasts for who was banned before.
+    pub increment: Option<Increment>,
     /// Whose failures are not counted.
     pub ignore: Vec<IpNet>,
     /// What is counted and banned together with an IPv6 address.
@@ -122,17 +126,36 @@ impl Jail {
             BanTime::Forever => Expiry::Never,
             BanTime::For(time_banned) => Expiry::At(time.saturating_add(time_banned).unwrap_or(Timestamp::MAX)),
         };
-        if until <= Expiry::At(now) {
+        // One that grows may be in force for longer.
+        if until <= Expiry::At(now) && self.rules.increment.is_none() {
             return Decision::Late;
         }
         Decision::Ban(Ban {
             subject,
             jail: failure.jail,
             origin: Origin::Jail,
-            since: now,
+            since: time,
             until,
             failures,
         })
+    }
+
+    /// How bans grow here for who was banned before.
+    #[must_use]
+    pub const fn increment(&self) -> Option<&Increment> {
+        self.rules.increment.as_ref()
+    }
+
+    /// The ban as it is after so many earlier ones.
+    #[must_use]
+    pub fn lengthen(&self, ban: Ban, earlier: u32, now: Timestamp) -> Ban {
+        let (Some(increment), BanTime::For(ban_time)) = (&self.rules.increment, self.rules.ban_time) else {
+            return ban;
+        };
+        let random = increment::random(&self.identities, ban.subject, now);
+        let length = increment.lengthen(ban_time, earlier, random);
+        let until = Expiry::At(ban.since.saturating_add(length).unwrap_or(Timestamp::MAX));
+        Ban { until, ..ban }
     }
 }
 

@@ -23,6 +23,7 @@ fn jail(max_retry: u32) -> Jail {
         max_retry,
         find_time: SignedDuration::from_secs(600),
         ban_time: BanTime::For(SignedDuration::from_secs(3600)),
+        increment: None,
         ipv6_prefix: Ipv6Prefix::SUBNET,
         ignore: vec!["192.0.2.10/32".parse().unwrap(), "198.51.100.0/24".parse().unwrap()],
     })
@@ -41,7 +42,7 @@ fn the_ban_comes_with_the_last_failure_and_lasts_from_it() {
         subject: Subject::host(IpAddr::from([192, 0, 2, 7])),
         jail: JailId(0),
         origin: Origin::Jail,
-        since: at(NOW),
+        since: at(NOW - 5),
         until: Expiry::At(at(NOW - 5 + 3600)),
         failures: 2,
     };

@@ -1,9 +1,11 @@
 //! The ledger: the bans in force, and the one truth about them.
 //!
-//! Takes [`Ban`]s, weighs them against the allowlist, and hands on [`Change`]s for the firewall. It is kept in memory: when the
-//! agent ends, its bans end with it. How a change is enforced may not enter.
+//! Takes [`Ban`]s, weighs them against the allowlist, and hands on [`Change`]s for the firewall. [`Ledger`] answers from memory;
+//! [`Store`](store::Store) has it on disk, where it outlives the agent. How a change is enforced may not enter.
 
 mod allowlist;
+pub mod brake;
+pub mod store;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -63,11 +65,13 @@ impl Ledger {
             return Entry::Allowed;
         }
         let (subject, jail, until) = (ban.subject, ban.jail, ban.until);
-        let bans = self.bans.entry(subject).or_default();
+        // Nearly always there is one.
+        let bans = self.bans.entry(subject).or_insert_with(|| Vec::with_capacity(1));
         let extended = match bans.iter_mut().find(|known| known.jail == ban.jail) {
             Some(known) if known.until >= until => return Entry::Known,
             Some(known) => {
                 known.until = until;
+                known.since = known.since.max(ban.since);
                 known.failures = known.failures.saturating_add(ban.failures);
                 true
             }
@@ -95,6 +99,25 @@ impl Ledger {
         }
     }
 
+    /// Takes out a jail's ban before its end; `None` where there is none.
+    pub fn lift(&mut self, subject: Subject, jail: JailId) -> Option<(Ban, Change)> {
+        let bans = self.bans.get_mut(&subject)?;
+        let at = bans.iter().position(|ban| ban.jail == jail)?;
+        let ban = self.take_out(subject, at)?;
+        Some((ban, self.change(subject)))
+    }
+
+    fn take_out(&mut self, subject: Subject, at: usize) -> Option<Ban> {
+        let bans = self.bans.get_mut(&subject)?;
+        let ban = bans.swap_remove(at);
+        self.count -= 1;
+        *self.active.entry(ban.jail).or_default() -= 1;
+        if bans.is_empty() {
+            self.bans.remove(&subject);
+        }
+        Some(ban)
+    }
+
     /// Takes out the bans that are over at `now`, and says which they were and what that changes.
     pub fn expire(&mut self, now: Timestamp) -> (Vec<Ban>, Vec<Change>) {
         let (mut over, mut changes) = (Vec::new(), Vec::new());
@@ -113,12 +136,7 @@ impl Ledger {
                 Expiry::At(until) if until > now => self.ends.push(Reverse((until, subject, jail))),
                 Expiry::Never => {}
                 Expiry::At(_) => {
-                    over.push(bans.swap_remove(at));
-                    self.count -= 1;
-                    *self.active.entry(jail).or_default() -= 1;
-                    if bans.is_empty() {
-                        self.bans.remove(&subject);
-                    }
+                    over.extend(self.take_out(subject, at));
                     changes.push(self.change(subject));
                 }
             }
@@ -136,6 +154,23 @@ impl Ledger {
     #[must_use]
     pub fn active(&self, jail: JailId) -> usize {
         self.active.get(&jail).copied().unwrap_or(0)
+    }
+
+    /// A jail's ban of a host or network.
+    #[must_use]
+    pub fn get(&self, subject: Subject, jail: JailId) -> Option<&Ban> {
+        self.bans.get(&subject)?.iter().find(|ban| ban.jail == jail)
+    }
+
+    /// All bans in force.
+    pub fn bans(&self) -> impl Iterator<Item = &Ban> {
+        self.bans.values().flatten()
+    }
+
+    /// How many bans are in force.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
     }
 
     /// What the kernel is to hold, all of it.

@@ -52,6 +52,7 @@ impl Agent {
             "--metrics",
             &metrics::ADDRESS.to_string(),
         ]);
+        command.arg("--state").arg(lab.folder().join("state"));
         // Ctrl-C in a terminal goes to a whole process group; the agent is to be stopped in its turn, and not by that.
         command.env("NO_COLOR", "1").process_group(0);
         command

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ipnet::IpNet;
 
 use super::*;
-use crate::ban::{Expiry, Origin};
+use crate::ban::Origin;
 use crate::firewall::interfaces::LinkWatch;
 use crate::firewall::{Counted, Coverage, Firewall, InForce, Kind, Knocks};
 use crate::ledger::Allowlist;
+use crate::ledger::brake::Limits;
 
 /// A kernel that holds nothing, and has no room for any ban.
 struct Full {
@@ -66,10 +67,15 @@ fn what_the_kernel_has_refused_is_not_taken_for_somebody_elses_change() {
     let firewall: SharedFirewall = Arc::new(Mutex::new(Some(Box::new(Full {
         asked: Arc::clone(&asked),
     }))));
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path(), Vec::new(), SignedDuration::from_hours(1), now).unwrap();
     let mut judge = Judge {
         pulse: Pulse::new(),
         jails: Vec::new(),
         ledger: Ledger::new(Allowlist::default()),
+        store,
+        brake: Brake::new(Limits::default(), Arc::default()),
+        looked: now,
         metrics: Arc::new(Metrics::new(&[], &[], Arc::clone(&firewall))),
         firewall,
         refused: BTreeSet::new(),
@@ -87,13 +93,13 @@ fn what_the_kernel_has_refused_is_not_taken_for_somebody_elses_change() {
         until: Expiry::Never,
         failures: 1,
     };
-    let (_, change) = judge.enter(ban("192.0.2.7")).unwrap();
+    let (_, change) = judge.enter(ban("192.0.2.7"), now).unwrap();
     assert_eq!(judge.apply(&[change], now).len(), 1);
     judge.compare(now);
     assert_eq!((asked.load(Ordering::Relaxed), judge.metrics.mended.get()), (1, 0));
 
     // A ban that the kernel was never asked for is missing there.
-    judge.enter(ban("192.0.2.8")).unwrap();
+    judge.enter(ban("192.0.2.8"), now).unwrap();
     judge.compare(now);
     assert_eq!((asked.load(Ordering::Relaxed), judge.metrics.mended.get()), (2, 1));
 }

@@ -45,6 +45,7 @@ impl Reading {
             out: Out {
                 failures,
                 names: name_queue,
+                seen: Arc::default(),
             },
             names,
             metrics,

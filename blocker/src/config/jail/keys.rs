@@ -1,5 +1,6 @@
-//! The keys of a jail: those with a meaning here, those of fail2ban's that have none, and those still to come.
+//! The keys of a jail: those with a meaning here, and those of fail2ban's that have none.
 
+use super::increment;
 use super::section::Section;
 use crate::filter::definition;
 use crate::filter::layers::Layers;
@@ -44,15 +45,12 @@ const READ_OVER: [&str; 13] = [
     "known/failregex",
 ];
 
-/// Keys that make bans of a host that comes back longer. They are taken and named in a warning.
-const NOT_YET: &str = "bantime.";
-
 /// Takes note of keys of `[DEFAULT]` that are slips of the finger. What nothing uses is no matter there: distributions' files define a
 /// great many names.
 pub(super) fn check_defaults(layers: &Layers, problems: &mut Problems) {
     for (key, value) in &layers.defaults {
-        let hint = did_you_mean(key, KEYS.into_iter().chain(definition::KEYS));
-        if !hint.is_empty() && !is_known(key) && !key.starts_with(NOT_YET) && !layers.mention(key) {
+        let hint = did_you_mean(key, meaningful());
+        if !hint.is_empty() && !is_known(key) && !layers.mention(key) {
             let what = format!("unknown key `{key}` in [DEFAULT]");
             problems.add(&value.place(), what, hint);
         }
@@ -65,12 +63,7 @@ pub(super) fn check(section: &Section<'_>, problems: &mut Problems, warnings: &m
         if is_known(key) || section.layers().mention(key) {
             continue;
         }
-        if key.starts_with(NOT_YET) {
-            let what = format!("`{key}` has no effect in this version: bans last as `bantime` says");
-            warnings.add(&value.place(), what, "set `bantime` to what it should be at least");
-            continue;
-        }
-        let hint = did_you_mean(key, KEYS.into_iter().chain(definition::KEYS));
+        let hint = did_you_mean(key, meaningful());
         if hint.is_empty() {
             let hint = "take the line out, or use it as %(name)s somewhere";
             warnings.add(
@@ -85,5 +78,9 @@ pub(super) fn check(section: &Section<'_>, problems: &mut Problems, warnings: &m
 }
 
 fn is_known(key: &str) -> bool {
-    KEYS.contains(&key) || READ_OVER.contains(&key) || definition::KEYS.contains(&key)
+    READ_OVER.contains(&key) || meaningful().any(|known| known == key)
+}
+
+fn meaningful() -> impl Iterator<Item = &'static str> {
+    KEYS.into_iter().chain(increment::KEYS).chain(definition::KEYS)
 }

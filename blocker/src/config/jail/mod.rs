@@ -1,5 +1,6 @@
 //! From a jail's section to its settings.
 
+mod increment;
 mod keys;
 mod logs;
 mod scope;
@@ -107,6 +108,7 @@ impl Reader<'_> {
             max_retry: self.read("maxretry", max_retry, MAX_RETRY),
             find_time: self.read("findtime", duration::parse, FIND_TIME),
             ban_time: self.read("bantime", duration::parse_ban_time, BAN_TIME),
+            increment: self.increment(),
             ignore: self.ignore(),
             ipv6_prefix: self.read("ipv6prefix", ipv6_prefix, Ipv6Prefix::SUBNET),
         };

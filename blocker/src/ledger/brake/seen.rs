@@ -1,0 +1,230 @@
+//! How many distinct hosts logs have named lately, in a few kilobytes however many they are.
+//!
+//! Counted by HyperLogLog: of each host's hash, the longest run of leading zeros in one of 4096 registers. The error is 1.6 % (Flajolet et
+//! al., 2007). Two sets of registers take turns, each for half of the time.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ban::{Ipv6Prefix, Subject};
+
+/// Hosts are remembered for at least this long, and for at most twice as long.
+const HALF: SignedDuration = SignedDuration::from_mins(5);
+const REGISTERS: usize = 4096;
+/// Addresses that are taken from one line: attackers write parts of lines.
+const MOST_IN_A_LINE: usize = 4;
+
+/// The hosts. Readers of logs note them, the judge asks how many they are.
+#[derive(Debug)]
+pub struct Seen {
+    /// Attackers choose addresses; they must not be able to choose registers.
+    hash: RandomState,
+    halves: [Half; 2],
+}
+
+#[derive(Debug)]
+struct Half {
+    /// Which half of the time this is about.
+    of: AtomicI64,
+    registers: Box<[AtomicU8]>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self::by(RandomState::new())
+    }
+}
+
+impl Seen {
+    /// An empty one that errs as this does, so that the two can be compared.
+    #[must_use]
+    pub fn alike(&self) -> Self {
+        Self::by(self.hash.clone())
+    }
+
+    fn by(hash: RandomState) -> Self {
+        let half = || Half {
+            of: AtomicI64::new(i64::MIN),
+            registers: (0..REGISTERS).map(|_| AtomicU8::new(0)).collect(),
+        };
+        Self {
+            hash,
+            halves: [half(), half()],
+        }
+    }
+
+    /// Takes note of the hosts that a line names.
+    pub fn line(&self, line: &[u8], now: Timestamp) {
+        for address in addresses(line).take(MOST_IN_A_LINE) {
+            self.host(address, now);
+        }
+    }
+
+    /// Takes note of a host; of one subscriber's IPv6 addresses as one.
+    pub fn host(&self, address: IpAddr, now: Timestamp) {
+        let hash = self.hash.hash_one(Subject::around(address, Ipv6Prefix::SUBNET));
+        let register = hash as usize % REGISTERS;
+        let run = (hash >> 12).leading_zeros() - 12 + 1;
+        self.of(half(now)).registers[register].fetch_max(run as u8, Ordering::Relaxed);
+    }
+
+    /// How many distinct hosts there were, about.
+    #[must_use]
+    pub fn count(&self, now: Timestamp) -> f64 {
+        let present = half(now);
+        let registers = |of: i64| {
+            let half = &self.halves[of.rem_euclid(2) as usize];
+            (half.of.load(Ordering::Relaxed) == of).then_some(&half.registers)
+        };
+        let [now, before] = [present, present - 1].map(registers);
+        let run = |half: Option<&Box<[AtomicU8]>>, n: usize| half.map_or(0, |half| half[n].load(Ordering::Relaxed));
+        let runs = (0..REGISTERS).map(|n| run(now, n).max(run(before, n)));
+        estimate(runs)
+    }
+
+    /// The registers of a half of the time, emptied if they were another's.
+    fn of(&self, of: i64) -> &Half {
+        let half = &self.halves[of.rem_euclid(2) as usize];
+        // Two readers may both empty them: the few hosts that one of them has noted between are no matter to a share.
+        if half.of.swap(of, Ordering::Relaxed) != of {
+            for register in &half.registers {
+                register.store(0, Ordering::Relaxed);
+            }
+        }
+        half
+    }
+}
+
+/// Which half of the time a moment is in.
+fn half(now: Timestamp) -> i64 {
+    now.as_second().div_euclid(HALF.as_secs())
+}
+
+fn estimate(runs: impl Iterator<Item = u8>) -> f64 {
+    let (mut sum, mut empty) = (0.0, 0_usize);
+    for run in runs {
+        // 2 to the -run, by its exponent alone: this is asked for at every ban.
+        sum += f64::from_bits((1023 - u64::from(run)) << 52);
+        empty += usize::from(run == 0);
+    }
+    let registers = REGISTERS as f64;
+    let raw = 0.7213 / (1.0 + 1.079 / registers) * registers * registers / sum;
+    if raw <= 2.5 * registers && empty > 0 {
+        registers * (registers / empty as f64).ln()
+    } else {
+        raw
+    }
+}
+
+/// The addresses in a line: IPv4 as four numbers wherever they stand, IPv6 between brackets or behind `=`, as mail servers write it.
+fn addresses(line: &[u8]) -> impl Iterator<Item = IpAddr> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        loop {
+            let begin = rest.iter().position(|byte| byte.is_ascii_hexdigit() || *byte == b':')?;
+            let before = begin.checked_sub(1).map(|at| rest[at]);
+            let word = &rest[begin..];
+            let length = word
+                .iter()
+                .position(|byte| !(byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')))
+                .unwrap_or(word.len());
+            let (word, behind) = word.split_at(length);
+            rest = behind;
+            if let Some(address) = address(word, before) {
+                return Some(address);
+            }
+        }
+    })
+}
+
+fn address(word: &[u8], before: Option<u8>) -> Option<IpAddr> {
+    // Sendmail's `[IPv6:2001:db8::7]`.
+    let (word, before) = match (before, word.strip_prefix(b"6:")) {
+        (Some(b'v'), Some(word)) => (word, Some(b':')),
+        _ => (word, before),
+    };
+    let first_dot = word.iter().position(|byte| *byte == b'.');
+    let text = std::str::from_utf8(word).ok()?;
+    match first_dot {
+        Some(1..=3) => text
+            .trim_end_matches(['.', ':'])
+            .parse::<Ipv4Addr>()
+            .ok()
+            .map(IpAddr::V4),
+        // Times of day look like IPv6 to a quick eye.
+        None if matches!(before, Some(b'[' | b'=' | b':')) && word.len() > 2 && word.contains(&b':') => {
+            text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(line: &str) -> Vec<String> {
+        addresses(line.as_bytes()).map(|address| address.to_string()).collect()
+    }
+
+    #[test]
+    fn the_hosts_that_mail_servers_name_are_found() {
+        let lines = [
+            (
+                "Nov 24 05:02:52 relay postfix/smtpd[99]: connect from unknown[192.0.2.7]",
+                vec!["192.0.2.7"],
+            ),
+            (
+                "2026-11-24T05:02:52.655584+00:00 relay dovecot: rip=192.0.2.8, lip=192.0.2.1",
+                vec!["192.0.2.8", "192.0.2.1"],
+            ),
+            ("connect from x[2001:db8::7]: 554", vec!["2001:db8::7"]),
+            ("rip=2001:db8::7, session", vec!["2001:db8::7"]),
+            ("[IPv6:2001:db8::7]", vec!["2001:db8::7"]),
+            ("from 192.0.2.9: refused.", vec!["192.0.2.9"]),
+            ("version 3.7.11 of postfix-3.5.6.1.2.3 at 12:34:56", vec![]),
+            ("", vec![]),
+        ];
+        for (line, expected) in lines {
+            assert_eq!(found(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn distinct_hosts_are_counted_within_a_few_percent_however_many_they_are() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        for number in [10_u32, 1000, 20_000, 1_000_000] {
+            let seen = Seen::default();
+            for host in 0..number {
+                for _ in 0..2 {
+                    seen.host(IpAddr::from((0x0a00_0000 + host).to_be_bytes()), now);
+                }
+            }
+            let error = (seen.count(now) / f64::from(number) - 1.0).abs();
+            assert!(error < 0.08, "{number}: {}", seen.count(now));
+        }
+    }
+
+    #[test]
+    fn hosts_are_forgotten_after_a_while_and_not_before() {
+        let seen = Seen::default();
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        seen.host(IpAddr::from([192, 0, 2, 7]), now);
+        assert_eq!(seen.count(now + HALF).round(), 1.0);
+        assert_eq!(seen.count(now + HALF * 2).round(), 0.0);
+        seen.host(IpAddr::from([192, 0, 2, 8]), now + HALF * 2);
+        assert_eq!(seen.count(now + HALF * 2).round(), 1.0);
+    }
+
+    #[test]
+    fn a_line_full_of_addresses_counts_for_a_few() {
+        let seen = Seen::default();
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let line: String = (0..99).map(|host| format!("[192.0.2.{host}]")).collect();
+        seen.line(line.as_bytes(), now);
+        assert_eq!(seen.count(now).round(), MOST_IN_A_LINE as f64);
+    }
+}

@@ -1,0 +1,273 @@
+//! The open database: what is written to it and read from it, in SQL.
+//!
+//! It is written ahead (WAL), and each commit waits until the disk has it (`synchronous = FULL`): 0.2 ms on a solid-state disk, and
+//! the bans of a batch share one. So what was committed outlives the process and the machine's power.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::fault::Fault;
+use super::folder::{Folder, Identity};
+use super::pending::{Pending, Written};
+use super::{Past, schema};
+use crate::ban::{Ban, Expiry, JailId, Origin, Subject};
+
+/// How long another program that writes to the database is waited for. Nobody is banned meanwhile.
+const BUSY: Duration = Duration::from_millis(250);
+/// The log is cut down to this when it has grown beyond it.
+const WAL_BYTES: i64 = 16 * 1024 * 1024;
+/// Memory for pages that were read.
+const CACHE_KIB: i64 = 1024;
+/// Rows that are purged at a time, so that bans do not wait for it.
+const PURGED: i64 = 2000;
+
+/// A database that was in order when it was opened.
+pub(super) struct Database {
+    connection: Connection,
+    identity: Identity,
+}
+
+impl Database {
+    /// Opens the folder's database, or makes one, and checks it.
+    pub(super) fn open(folder: &Folder) -> Result<Self, Fault> {
+        let mut connection = Connection::open(folder.database())?;
+        connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(16);
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        check(&connection)?;
+        schema::migrate(&mut connection)?;
+        Ok(Self {
+            identity: folder.identity(),
+            connection,
+        })
+    }
+
+    /// Whether the folder's database is still this one.
+    pub(super) fn is_in_place(&self, folder: &Folder) -> bool {
+        folder.identity() == self.identity
+    }
+
+    /// Hands every ban that is in force at `now` to `each`, with its jail's name; says how many rows could not be understood.
+    pub(super) fn bans(&self, now: Timestamp, mut each: impl FnMut(Ban, &str)) -> Result<usize, Fault> {
+        let mut statement = self.connection.prepare(
+            "SELECT subject, origin, since, until, failures, jail FROM bans WHERE until IS NULL OR until > ?1",
+        )?;
+        let mut rows = statement.query([now.as_microsecond()])?;
+        let mut strange = 0;
+        while let Some(row) = rows.next()? {
+            match ban(row)? {
+                Some(ban) => each(ban, row.get_ref(5)?.as_str().unwrap_or_default()),
+                None => strange += 1,
+            }
+        }
+        Ok(strange)
+    }
+
+    /// The positions of all sources.
+    pub(super) fn positions(&self) -> Result<Vec<(String, String)>, Fault> {
+        let mut statement = self.connection.prepare("SELECT source, position FROM positions")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What is known of a host's or network's bans, by one jail or, without one, by all, not before `oldest`.
+    pub(super) fn past(&self, subject: Subject, jail: Option<&str>, oldest: Timestamp) -> Result<Past, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT coalesce(sum(bans), 0), max(since) FROM history WHERE subject = ?1 AND (?2 IS NULL OR jail = ?2) AND since >= ?3",
+        )?;
+        let past = statement.query_row(params![subject.to_string(), jail, oldest.as_microsecond()], |row| {
+            Ok(Past {
+                bans: row.get(0)?,
+                last: row.get::<_, Option<i64>>(1)?.and_then(time),
+            })
+        })?;
+        Ok(past)
+    }
+
+    /// Whether a jail's ban was lifted that would have gone on.
+    pub(super) fn is_lifted(&self, subject: Subject, jail: &str) -> Result<bool, Fault> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM lifted WHERE subject = ?1 AND jail = ?2")?;
+        Ok(statement.exists(params![subject.to_string(), jail])?)
+    }
+
+    /// Writes what has come up since the last time; all of it or nothing.
+    pub(super) fn write(&mut self, pending: &Pending, jails: &[String]) -> Result<(), Fault> {
+        let transaction = self.connection.transaction()?;
+        changes(&transaction, pending, jails)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Puts these bans in the place of all that the database holds of the `outdated` jails, and writes what has come up beside; all of it or
+    /// nothing. Bans of other jails stay: they wait until their jail is configured again.
+    pub(super) fn rewrite<'a>(
+        &mut self,
+        outdated: &[String],
+        bans: impl Iterator<Item = &'a Ban>,
+        pending: &Pending,
+        jails: &[String],
+    ) -> Result<(), Fault> {
+        let transaction = self.connection.transaction()?;
+        for jail in outdated {
+            transaction.execute("DELETE FROM bans WHERE jail = ?1", [jail])?;
+        }
+        changes(&transaction, pending, jails)?;
+        for ban in bans {
+            keep(&transaction, ban, name(jails, ban.jail))?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Forgets bans that are over.
+    pub(super) fn forget_over(&self, now: Timestamp) -> Result<(), Fault> {
+        for statement in [
+            "DELETE FROM bans WHERE until <= ?1",
+            "DELETE FROM lifted WHERE until <= ?1",
+        ] {
+            self.connection
+                .prepare_cached(statement)?
+                .execute([now.as_microsecond()])?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a piece of what happened before `oldest`, or is more than `most` rows. Says whether there may be more.
+    pub(super) fn purge(&self, oldest: Timestamp, most: i64) -> Result<bool, Fault> {
+        let by_age = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history WHERE since < ?1 ORDER BY since LIMIT ?2)",
+            )?
+            .execute(params![oldest.as_microsecond(), PURGED])?;
+        // Rows are numbered as they are made, and go from the oldest on: the difference is their number, or a little more.
+        let rows: i64 = self
+            .connection
+            .prepare_cached("SELECT coalesce(max(rowid) - min(rowid) + 1, 0) FROM history")?
+            .query_row([], |row| row.get(0))?;
+        let by_number = match (rows - most).min(PURGED) {
+            superfluous @ 1.. => self
+                .connection
+                .prepare_cached(
+                    "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history ORDER BY rowid LIMIT ?1)",
+                )?
+                .execute([superfluous])?,
+            _ => 0,
+        };
+        Ok(by_age.max(by_number) as i64 == PURGED)
+    }
+}
+
+/// Looks over the whole file.
+fn check(connection: &Connection) -> Result<(), Fault> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(Fault::Damaged(found))
+    }
+}
+
+fn keep(transaction: &Transaction<'_>, ban: &Ban, jail: &str) -> Result<(), Fault> {
+    let subject = ban.subject.to_string();
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO bans (subject, jail, origin, since, until, failures) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![
+            subject,
+            jail,
+            ban.origin.name(),
+            ban.since.as_microsecond(),
+            microseconds(ban.until),
+            ban.failures
+        ])?;
+    transaction
+        .prepare_cached("DELETE FROM lifted WHERE subject = ?1 AND jail = ?2")?
+        .execute(params![subject, jail])?;
+    Ok(())
+}
+
+fn lift(transaction: &Transaction<'_>, ban: &Ban, jail: &str) -> Result<(), Fault> {
+    let subject = ban.subject.to_string();
+    transaction
+        .prepare_cached("DELETE FROM bans WHERE subject = ?1 AND jail = ?2")?
+        .execute(params![subject, jail])?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO lifted (subject, jail, until) VALUES (?1, ?2, ?3)")?
+        .execute(params![subject, jail, microseconds(ban.until)])?;
+    Ok(())
+}
+
+fn changes(transaction: &Transaction<'_>, pending: &Pending, jails: &[String]) -> Result<(), Fault> {
+    for change in &pending.bans {
+        match change {
+            Written::InForce(ban) => keep(transaction, ban, name(jails, ban.jail))?,
+            Written::Lifted(ban) => lift(transaction, ban, name(jails, ban.jail))?,
+        }
+    }
+    for (subject, happened) in &pending.history {
+        for one in happened {
+            transaction
+                .prepare_cached("INSERT INTO history (subject, jail, since, length, bans) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![
+                    subject.to_string(),
+                    one.jail,
+                    one.since.as_microsecond(),
+                    one.length
+                        .map(|length| i64::try_from(length.as_micros()).unwrap_or(i64::MAX)),
+                    one.bans
+                ])?;
+        }
+    }
+    for (source, position) in &pending.positions {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO positions (source, position) VALUES (?1, ?2)")?
+            .execute(params![source, position])?;
+    }
+    Ok(())
+}
+
+/// A row as a ban, whose jail is still to be found by its name; `None` where it holds what no blocker writes.
+fn ban(row: &Row<'_>) -> Result<Option<Ban>, Fault> {
+    let subject = row.get_ref(0)?.as_str().ok().and_then(|subject| subject.parse().ok());
+    let origin = row.get_ref(1)?.as_str().ok().and_then(Origin::from_name);
+    let (Some(subject), Some(origin), Some(since), Some(until)) =
+        (subject, origin, time(row.get(2)?), expiry(row.get(3)?))
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Ban {
+        subject,
+        jail: JailId(0),
+        origin,
+        since,
+        until,
+        failures: row.get(4)?,
+    }))
+}
+
+fn name(jails: &[String], jail: JailId) -> &str {
+    jails.get(usize::from(jail.0)).map_or("", String::as_str)
+}
+
+fn time(microseconds: i64) -> Option<Timestamp> {
+    Timestamp::from_microsecond(microseconds).ok()
+}
+
+fn expiry(microseconds: Option<i64>) -> Option<Expiry> {
+    match microseconds {
+        Some(end) => time(end).map(Expiry::At),
+        None => Some(Expiry::Never),
+    }
+}
+
+fn microseconds(until: Expiry) -> Option<i64> {
+    match until {
+        Expiry::At(end) => Some(end.as_microsecond()),
+        Expiry::Never => None,
+    }
+}

@@ -1,0 +1,65 @@
+//! What is still to be written to the database: a batch's changes or, while the database is out of order, all since then.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Past;
+use crate::ban::{Ban, Subject};
+
+/// Events of history that are remembered while the database is out of order.
+const MOST_EVENTS: usize = 100_000;
+
+/// What is to be written.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// Bans, in the order in which they have changed.
+    pub(super) bans: Vec<Written>,
+    pub(super) history: HashMap<Subject, Vec<Event>>,
+    events: usize,
+    /// How far each source was read.
+    pub(super) positions: BTreeMap<String, String>,
+}
+
+/// A ban that is to be written.
+#[derive(Debug)]
+pub(super) enum Written {
+    InForce(Ban),
+    Lifted(Ban),
+}
+
+/// One thing that happened to a host or network.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) jail: String,
+    pub(super) since: Timestamp,
+    /// How long the ban was to last; for ever, where it is absent.
+    pub(super) length: Option<Duration>,
+    /// How many bans this stands for: none where one that was in force was extended.
+    pub(super) bans: u32,
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bans.is_empty() && self.history.is_empty() && self.positions.is_empty()
+    }
+
+    /// Takes note of an event, if there is room.
+    pub(super) fn remember(&mut self, subject: Subject, event: Event) {
+        if self.events < MOST_EVENTS {
+            self.events += 1;
+            self.history.entry(subject).or_default().push(event);
+        }
+    }
+
+    /// What of a host's or network's past, by one jail or by all, is in here; added to `past`.
+    pub(super) fn past(&self, subject: Subject, jail: Option<&str>, mut past: Past) -> Past {
+        let events = self.history.get(&subject).into_iter().flatten();
+        for event in events.filter(|event| jail.is_none_or(|jail| event.jail == jail)) {
+            past.bans = past.bans.saturating_add(event.bans);
+            past.last = past.last.max(Some(event.since));
+        }
+        past
+    }
+}

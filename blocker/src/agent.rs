@@ -56,7 +56,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     }
     report(&settings);
     let namespace = Namespace::own()?;
-    let _instance = Instance::take(&namespace)?;
+    let _instance = Instance::take(&namespace, &settings.state)?;
     let listener = match settings.metrics {
         Some(address) => Some(http::bind(address).await?),
         None => None,
@@ -103,6 +103,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
             metrics.active.set(ledger.active(id) as i64);
         }
     }
+
+    metrics.durable.set(store.is_durable().into());
 
     let bans = ledger.count();
     let seen = Arc::new(Seen::default());

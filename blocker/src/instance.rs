@@ -2,8 +2,10 @@
 //!
 //! Bans are in force in one network namespace, and containers may share a BPF file system, so everything is named after the namespace.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -62,22 +64,34 @@ impl Namespace {
         if file.try_lock_shared().is_ok() {
             return Ok(None);
         }
-        let mut text = String::new();
-        file.read_to_string(&mut text)
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)
             .with_context(|| format!("{}: cannot be read", path.display()))?;
-        let pid = text.trim().parse().map(Pid::from_raw);
+        let text = String::from_utf8_lossy(&text);
+        let pid = text.lines().next().unwrap_or_default().parse().map(Pid::from_raw);
         pid.map(Some)
             .with_context(|| format!("{}: holds no process id", path.display()))
+    }
+
+    /// The state folder of the agent that runs here, or was the last to.
+    #[must_use]
+    pub fn last_state(&self) -> Option<PathBuf> {
+        let text = fs::read(self.lock_file()).ok()?;
+        let state = text
+            .split(|byte| *byte == b'\n')
+            .nth(1)
+            .filter(|state| !state.is_empty())?;
+        Some(OsStr::from_bytes(state).into())
     }
 }
 
 impl Instance {
-    /// Becomes the agent of the namespace.
+    /// Becomes the agent of the namespace, with the ledger in this folder.
     ///
     /// # Errors
     ///
     /// When another agent is it.
-    pub fn take(namespace: &Namespace) -> Result<Self> {
+    pub fn take(namespace: &Namespace, state: &Path) -> Result<Self> {
         let path = namespace.lock_file();
         let context = || format!("{}: cannot be written", path.display());
         fs::create_dir_all(RUN).with_context(|| format!("{RUN}: cannot make the folder"))?;
@@ -89,17 +103,23 @@ impl Instance {
             .open(&path)
             .with_context(context)?;
         if lock.try_lock().is_err() {
-            let mut text = String::new();
+            let mut text = Vec::new();
             // Only for the message.
-            let _ = lock.read_to_string(&mut text);
+            let _ = lock.read_to_end(&mut text);
+            let text = String::from_utf8_lossy(&text);
             bail!(
                 "another agent runs in this network namespace, with process id {}; `blocker stop` ends it",
-                text.trim()
+                text.lines().next().unwrap_or_default()
             );
         }
         lock.set_len(0).with_context(context)?;
         lock.rewind().with_context(context)?;
-        writeln!(lock, "{}", std::process::id()).with_context(context)?;
+        // `blocker stop --clear` must find the ledger, wherever it was called from.
+        let state = std::path::absolute(state).with_context(|| state.display().to_string())?;
+        let mut text = format!("{}\n", std::process::id()).into_bytes();
+        text.extend(state.as_os_str().as_bytes());
+        text.push(b'\n');
+        lock.write_all(&text).with_context(context)?;
         Ok(Self { _lock: lock })
     }
 }

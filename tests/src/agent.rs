@@ -103,6 +103,21 @@ impl Agent {
         self.child.id()
     }
 
+    /// The memory that it has in RAM, in KiB.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    #[must_use]
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the agent lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number
+            .and_then(|number| number.parse().ok())
+            .expect("the kernel tells it")
+    }
+
     /// Sends a signal.
     ///
     /// # Panics

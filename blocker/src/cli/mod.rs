@@ -2,6 +2,7 @@
 
 mod check;
 mod figures;
+mod import;
 mod progress;
 mod replay;
 mod run;
@@ -36,6 +37,8 @@ enum Command {
     Check(Options),
     /// End the agent; its bans stay in force in the kernel until they end
     Stop(stop::Arguments),
+    /// Take over another program's bans into the ledger
+    Import(import::Arguments),
     /// Show what a filter finds in a log
     Test(test::Arguments),
     /// Show the bans that the jails would have made over logs
@@ -56,7 +59,7 @@ struct RunOptions {
 }
 
 /// What both commands take.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct Options {
     /// Folder laid out like /etc/fail2ban [default: /etc/blocker, or the compiled-in jails if it has none]
     #[arg(long, value_name = "DIR")]
@@ -112,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),
         Command::Stop(arguments) => stop::stop(&arguments),
+        Command::Import(arguments) => import::import(arguments),
         Command::Test(arguments) => test::test(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
     };

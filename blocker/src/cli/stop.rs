@@ -1,6 +1,7 @@
 //! `blocker stop`: ends the agent; what it banned stays in force, unless it is to be cleared.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,10 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 
 use super::written;
+use crate::config::{self, Folder};
 use crate::firewall;
 use crate::instance::Namespace;
+use crate::ledger::store;
 
 /// How long an agent may take to end.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -23,6 +26,9 @@ pub(super) struct Arguments {
     /// Lift all bans too: take everything of blocker's out of the kernel, also where no agent runs
     #[arg(long)]
     clear: bool,
+    /// With --clear: folder of the ledger [default: the last agent's, else as in blocker.toml]
+    #[arg(long, value_name = "DIR", requires = "clear")]
+    state: Option<PathBuf>,
 }
 
 pub(super) fn stop(arguments: &Arguments) -> Result<ExitCode> {
@@ -39,11 +45,27 @@ pub(super) fn stop(arguments: &Arguments) -> Result<ExitCode> {
     };
     let bans = if arguments.clear {
         firewall::clear(&namespace.pins())?;
+        clear_ledger(&namespace, arguments.state.clone())?;
         "no ban is in force any more"
     } else {
         "its bans stay in force until they end; `blocker stop --clear` lifts them"
     };
     written(writeln!(out, "{agent}; {bans}"))
+}
+
+/// Else the next agent would have them in force again.
+fn clear_ledger(namespace: &Namespace, state: Option<PathBuf>) -> Result<()> {
+    let state = match state.or_else(|| namespace.last_state()) {
+        Some(state) => state,
+        None => config::state(Folder::Default)?,
+    };
+    store::clear(&state).with_context(|| {
+        format!(
+            "the kernel holds no ban any more, but the ledger in {} still does: the next agent would take them over",
+            state.display()
+        )
+    })?;
+    Ok(())
 }
 
 /// Ends the agent and waits for it. Says whether there was one.

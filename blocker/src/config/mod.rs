@@ -168,6 +168,16 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
     })
 }
 
+/// The state folder alone, without a look at jails.
+///
+/// # Errors
+///
+/// What is wrong with `blocker.toml`.
+pub fn state(folder: Folder<'_>) -> Result<PathBuf, Problems> {
+    let path = folder.existing()?.unwrap_or(Path::new(DEFAULT_FOLDER));
+    Ok(blocker_toml::read(path)?.state.folder)
+}
+
 /// Reads the filter of this name, with parameters, as a jail of this configuration would use it.
 #[must_use]
 pub fn filter(folder: Folder<'_>, named: &Named) -> Partial {

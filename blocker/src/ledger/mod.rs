@@ -5,6 +5,8 @@
 
 mod allowlist;
 pub mod brake;
+pub mod fail2ban;
+pub mod import;
 pub mod store;
 
 use std::cmp::Reverse;

@@ -13,6 +13,8 @@ use anyhow::{Context as _, Result, bail};
 const CONFIGURATION: &str = "etc/fail2ban";
 /// Where its tests lie.
 const TESTS: &str = "usr/lib/python3/dist-packages/fail2ban/tests";
+/// Where Python finds its modules.
+const MODULES: &str = "usr/lib/python3/dist-packages";
 
 /// The unpacked package.
 #[derive(Clone, Debug)]
@@ -31,6 +33,12 @@ impl Package {
     #[must_use]
     pub fn test_configuration(&self) -> PathBuf {
         self.root.join(TESTS).join("config")
+    }
+
+    /// The folder of its modules, for Python's path.
+    #[must_use]
+    pub fn modules(&self) -> PathBuf {
+        self.root.join(MODULES)
     }
 
     /// The folder of its sample lines, a file for each filter.

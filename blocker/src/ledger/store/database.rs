@@ -124,6 +124,18 @@ impl Database {
         Ok(transaction.commit()?)
     }
 
+    /// Lifts every ban, of whatever jail, and says how many they were.
+    pub(super) fn lift_all(&mut self) -> Result<usize, Fault> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "INSERT OR REPLACE INTO lifted (subject, jail, until) SELECT subject, jail, until FROM bans",
+            [],
+        )?;
+        let lifted = transaction.execute("DELETE FROM bans", [])?;
+        transaction.commit()?;
+        Ok(lifted)
+    }
+
     /// Forgets bans that are over.
     pub(super) fn forget_over(&self, now: Timestamp) -> Result<(), Fault> {
         for statement in [

@@ -5,6 +5,7 @@
 //! ever more seldom up to a minute, until the database holds everything again. A damaged file is moved aside and kept. Whether a host
 //! should be banned may not enter.
 
+mod clear;
 mod database;
 mod fault;
 mod folder;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::clear::clear;
 use self::database::Database;
 use self::fault::{Fault, Remedy};
 use self::folder::Folder;
@@ -39,10 +41,10 @@ pub struct Past {
     pub last: Option<Timestamp>,
 }
 
-/// Another process uses the state folder.
+/// The state folder cannot be used: another process does, say.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct InUse(String);
+#[error(transparent)]
+pub struct Unusable(#[from] Fault);
 
 /// What a ban's entry is to the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl Store {
         jails: Vec<String>,
         history: SignedDuration,
         now: Timestamp,
-    ) -> Result<(Self, Vec<Ban>), InUse> {
+    ) -> Result<(Self, Vec<Ban>), Unusable> {
         let mut store = Self {
             folder: Folder::new(folder.to_owned()),
             jails,
@@ -102,7 +104,7 @@ impl Store {
         };
         match store.open_and_read(now) {
             Ok(bans) => Ok((store, bans)),
-            Err(Fault::InUse(path)) => Err(InUse(Fault::InUse(path).to_string())),
+            Err(fault @ Fault::InUse(_)) => Err(fault.into()),
             Err(fault) => {
                 store.fails(&fault, now);
                 Ok((store, Vec::new()))

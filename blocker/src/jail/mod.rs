@@ -4,22 +4,18 @@
 //! within `find_time`, each by the clock of its own line, so that going over an old log gives the same decisions. For who was banned
 //! before, [`Jail::lengthen`] makes a ban longer. What becomes of a ban is the ledger's business; the kernel may not enter.
 
+mod hosts;
 mod increment;
 mod window;
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::num::NonZeroUsize;
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use lru::LruCache;
 
+use self::hosts::Hosts;
 pub use self::increment::{Growth, Increment};
-use self::window::Window;
 use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, Origin, Subject};
-
-/// Hosts that a jail watches at a time. Under a flood of more, the ones quiet for longest are forgotten.
-pub const MAX_HOSTS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 
 /// How long a ban lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +59,7 @@ pub enum Decision {
 /// A jail's memory.
 pub struct Jail {
     rules: Rules,
-    hosts: LruCache<(Subject, u64), Window>,
+    hosts: Hosts,
     /// Attackers choose the identities: they are kept as numbers of one length, which nobody can foresee.
     identities: RandomState,
 }
@@ -74,7 +70,7 @@ impl Jail {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
-            hosts: LruCache::new(MAX_HOSTS),
+            hosts: Hosts::new(),
             identities: RandomState::new(),
         }
     }
@@ -115,13 +111,13 @@ impl Jail {
             .identity
             .as_ref()
             .map_or(0, |identity| self.identities.hash_one(identity));
-        let host = (subject, identity);
-        let window = self.hosts.get_or_insert_mut(host, Window::default);
-        let failures = window.count(time, self.rules.find_time, self.rules.max_retry);
-        if failures < self.rules.max_retry {
+        let Rules {
+            find_time, max_retry, ..
+        } = self.rules;
+        let failures = self.hosts.count((subject, identity), time, find_time, max_retry);
+        if failures < max_retry {
             return Decision::Counted;
         }
-        self.hosts.pop(&host);
         let until = match self.rules.ban_time {
             BanTime::Forever => Expiry::Never,
             BanTime::For(time_banned) => Expiry::At(time.saturating_add(time_banned).unwrap_or(Timestamp::MAX)),

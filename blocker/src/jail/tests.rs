@@ -1,3 +1,4 @@
+use super::hosts::{MAX_MORE, MAX_ONCE};
 use super::*;
 use std::net::IpAddr;
 
@@ -134,20 +135,40 @@ fn lines_out_of_order_are_counted_by_their_own_time() {
 }
 
 #[test]
-fn a_flood_of_hosts_does_not_grow_the_memory_and_the_loudest_is_kept() {
+fn a_flood_of_hosts_does_not_grow_the_memory_and_who_failed_more_than_once_is_kept() {
     let mut jail = jail(3);
-    let loud = failure(7, NOW);
+    let (loud, quiet) = (failure(7, NOW), failure(8, NOW));
     jail.count(&loud, at(NOW));
-    for n in 0..(MAX_HOSTS.get() as u32 + 50_000) {
+    jail.count(&loud, at(NOW));
+    jail.count(&quiet, at(NOW));
+    for n in 0..1_000_000_u32 {
         let mut other = failure(0, NOW);
         other.address = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
         jail.count(&other, at(NOW));
-        if n == 50_000 {
-            assert_eq!(jail.count(&loud, at(NOW)), Decision::Counted);
-        }
     }
-    assert_eq!(jail.hosts.len(), MAX_HOSTS.get());
+    assert_eq!(jail.hosts.len(), MAX_ONCE.get() + 1);
     assert!(bans(&jail.count(&loud, at(NOW))));
+    jail.count(&quiet, at(NOW));
+    assert!(
+        !bans(&jail.count(&quiet, at(NOW))),
+        "one failure is forgotten in such a flood"
+    );
+}
+
+#[test]
+fn hosts_that_fail_twice_each_are_bounded_too_and_the_ones_quiet_for_longest_go() {
+    let mut jail = jail(3);
+    let count = MAX_MORE.get() as u32 + 10;
+    let nth = |n: u32| Failure {
+        address: IpAddr::from((0x0a00_0000 + n).to_be_bytes()),
+        ..failure(0, NOW)
+    };
+    for n in (0..count).flat_map(|n| [n, n]) {
+        jail.count(&nth(n), at(NOW));
+    }
+    assert_eq!(jail.hosts.len(), MAX_MORE.get());
+    assert!(!bans(&jail.count(&nth(0), at(NOW))));
+    assert!(bans(&jail.count(&nth(count - 1), at(NOW))));
 }
 
 #[test]

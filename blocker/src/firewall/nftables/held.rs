@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blocker_common::packet::Family;
 use ipnet::IpNet;
@@ -115,15 +115,15 @@ fn tell(answers: Answers, mut each: impl FnMut(Found)) -> nix::Result<()> {
     Ok(())
 }
 
-/// Adds all that a set holds.
+/// Adds all that a set holds, with the time that was left to it at `begin`.
 ///
 /// # Errors
 ///
 /// When the kernel does not tell it.
-pub fn add_all(held: &mut Held, socket: &Socket, place: Place, set: &CStr) -> nix::Result<()> {
+pub fn add_all(held: &mut Held, socket: &Socket, place: Place, set: &CStr, begin: Instant) -> nix::Result<()> {
     for found in elements(socket, set)? {
         if let Ok(network) = IpNet::new(found.address, place.prefix_len) {
-            add(held, network.into(), place.jail, found.left);
+            add(held, network.into(), place.jail, found.left_at(begin));
         }
     }
     Ok(())

@@ -141,6 +141,7 @@ impl Nftables {
     ///
     /// When the kernel does not tell them.
     pub fn inherited(&mut self, now: Timestamp) -> anyhow::Result<Vec<Inherited>> {
+        let begin = Instant::now();
         let mut all = Vec::new();
         if self.count(names::DRY_RUN).is_ok() {
             return Ok(all);
@@ -149,7 +150,7 @@ impl Nftables {
             for place in Place::all(JailId(0)) {
                 let set = names.set(place.family, place.prefix_len);
                 let mut held = Held::new();
-                held::add_all(&mut held, &self.socket, place, &set)
+                held::add_all(&mut held, &self.socket, place, &set, begin)
                     .with_context(|| format!("nftables: the set {set:?} cannot be read"))?;
                 for (subject, bans) in held {
                     all.extend(bans.into_iter().map(|(_, left)| Inherited {

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::net::IpAddr;
 use std::ptr::slice_from_raw_parts;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nftnl_sys::libc;
 
@@ -23,6 +23,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// The time that was left to it at `begin`, where it has just been told.
+    pub fn left_at(&self, begin: Instant) -> Option<Duration> {
+        self.left.map(|left| left.saturating_add(begin.elapsed()))
+    }
+
     /// What it says as an element of a set that packets enter by themselves.
     pub fn knock(&self) -> Option<Knock> {
         Knock::read(self.count, self.left?)

@@ -13,7 +13,7 @@ use super::socket::Socket;
 use crate::ban::{Change, JailId, Subject};
 
 /// Up to so many elements, all of a set are told about as quickly as asked for one by one, and what others have added is found with them.
-/// With twice as many it takes half as long again, and with ten times as many minutes.
+/// Of twice as many it takes half as long again; a million is asked for in 6 s.
 const FEW: usize = 100_000;
 
 /// The changes that make the kernel hold exactly what is wanted.

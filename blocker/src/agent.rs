@@ -10,8 +10,10 @@ mod reader;
 mod reconcile;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::future::Future;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -49,14 +51,20 @@ const BATCHES: usize = 64;
 ///
 /// When the machine lacks something, another agent runs here, the firewall cannot be had, the metrics address is taken, or a stage
 /// fails. What is in force stays so, then and otherwise.
-pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<()> {
+pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Result<()> {
     let problems = machine::problems(settings.firewall, &settings.interfaces, &settings.jails);
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
     report(&settings);
     let namespace = Namespace::own()?;
+    if settings.dry_run {
+        settings.state = namespace.dry_run_state();
+    }
     let _instance = Instance::take(&namespace, &settings.state)?;
+    if settings.dry_run {
+        forget(&settings.state)?;
+    }
     let listener = match settings.metrics {
         Some(address) => Some(http::bind(address).await?),
         None => None,
@@ -140,6 +148,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     drop(firewall.lock().unwrap_or_else(PoisonError::into_inner).take());
     if settings.dry_run {
         firewall::clear(&namespace.pins())?;
+        forget(&settings.state)?;
         tracing::info!(firewall = %kind, "stopped; it was a dry run, and nothing of it is left");
     } else {
         tracing::info!(
@@ -148,6 +157,16 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         );
     }
     result
+}
+
+/// Removes what a dry run has noted.
+fn forget(state: &Path) -> Result<()> {
+    match fs::remove_dir_all(state) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}: cannot be removed", state.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Says which jails do not run, and why.

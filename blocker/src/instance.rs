@@ -45,6 +45,12 @@ impl Namespace {
         Path::new(PINS).join(&self.0)
     }
 
+    /// The state folder of a dry run: it goes with the run, or with the machine.
+    #[must_use]
+    pub fn dry_run_state(&self) -> PathBuf {
+        Path::new(RUN).join(format!("{}.dry-run", self.0))
+    }
+
     fn lock_file(&self) -> PathBuf {
         Path::new(RUN).join(format!("{}.pid", self.0))
     }

@@ -206,12 +206,13 @@ fn without_any_configuration_the_compiled_in_jails_apply() {
     let relay = Relay::new("3600");
     // In a mount namespace of its own, the lab's folder takes the place of /var/log, and /etc/blocker is not there.
     let script = "mount --bind \"$1\" /var/log && { [ ! -e /etc/blocker ] || mount -t tmpfs none /etc/blocker; } && exec \"$0\" run \
-                  --interface eth0";
+                  --interface eth0 --state \"$2\"";
     let mut command = relay.lab.relay().command("unshare");
     command
         .args(["--mount", "sh", "-c", script])
         .arg(blocker_tests::agent::program())
-        .arg(relay.lab.folder());
+        .arg(relay.lab.folder())
+        .arg(relay.state());
     let mut agent = blocker_tests::agent::Agent::start(command);
     agent.says(&[
         " ready ",

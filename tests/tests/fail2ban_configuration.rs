@@ -26,6 +26,7 @@ fn with_local(relay: &Relay, jail_local: &str) -> Command {
     let mut command = relay.lab.relay().command(program());
     command.arg("run").arg("--config").arg(folder);
     command.args(["--interface", "eth0"]);
+    command.arg("--state").arg(relay.state());
     command
 }
 

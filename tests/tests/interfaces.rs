@@ -31,6 +31,7 @@ fn command(relay: &Relay, firewall: &str, interfaces: &[&str]) -> Command {
     let mut command = relay.lab.relay().command(program());
     command.arg("run").arg("--config").arg(relay.config());
     command.args(["--firewall", firewall]);
+    command.arg("--state").arg(relay.state());
     for interface in interfaces {
         command.args(["--interface", interface]);
     }

@@ -240,6 +240,7 @@ impl Stages {
             firewall: Arc::clone(firewall),
             metrics: Arc::clone(metrics),
             refused: BTreeSet::new(),
+            tried: None,
             retry: Timestamp::MIN,
             looked: Timestamp::MIN,
             compared: Timestamp::now(),

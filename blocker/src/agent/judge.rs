@@ -5,6 +5,7 @@
 //! kernel was busy are judged together, so that they share a commit.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub(super) struct Judge {
     pub(super) metrics: Arc<Metrics>,
     /// Hosts and networks for which the kernel does not hold what the ledger says.
     pub(super) refused: BTreeSet<Subject>,
+    /// The last of them that was tried again: the next come after it.
+    pub(super) tried: Option<Subject>,
     /// When they are tried again.
     pub(super) retry: Timestamp,
     /// When the ledger's database was looked after.
@@ -250,8 +253,8 @@ impl Judge {
         // A clock that was put back must not put the next try off.
         if now >= self.retry || self.retry.duration_since(now) > SignedDuration::from_secs(2) {
             self.retry = now.saturating_add(TICK).unwrap_or(now);
-            let refused = self.refused.iter().take(RETRIES);
-            changes.extend(refused.map(|subject| self.ledger.change(*subject)));
+            let refused = self.next_refused();
+            changes.extend(refused.into_iter().map(|subject| self.ledger.change(subject)));
         }
         if changes.is_empty() {
             return;
@@ -265,6 +268,20 @@ impl Judge {
         if before > 0 && self.refused.is_empty() {
             tracing::info!(changes = before, "the kernel has taken what it had refused");
         }
+    }
+
+    /// What of the refused is to be tried next: in turn, since where one map is full, others may have room.
+    fn next_refused(&mut self) -> Vec<Subject> {
+        let after = self.tried.map_or(Bound::Unbounded, Bound::Excluded);
+        let next: Vec<Subject> = self
+            .refused
+            .range((after, Bound::Unbounded))
+            .take(RETRIES)
+            .copied()
+            .collect();
+        // Behind the last of all comes the first.
+        self.tried = next.last().copied().filter(|_| next.len() == RETRIES);
+        next
     }
 
     fn links_changed(&mut self) -> bool {

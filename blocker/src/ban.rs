@@ -3,6 +3,7 @@
 //! Each stage knows the type it receives and the type it hands on, and nothing of the stages around it. So these types live
 //! beside the stages and not in one of them. Logic may not enter.
 
+mod networks;
 mod subject;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::ops::RangeInclusive;
 pub use blocker_common::packet::Protocol;
 use jiff::Timestamp;
 
+pub use self::networks::Networks;
 pub use self::subject::{Ipv6Prefix, Subject};
 
 /// Index of a jail in the configuration's order; the kernel's counters use it too.

@@ -5,6 +5,7 @@
 //! before, [`Jail::lengthen`] makes a ban longer. What becomes of a ban is the ledger's business; the kernel may not enter.
 
 mod hosts;
+pub mod ignore_command;
 mod increment;
 mod window;
 
@@ -15,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::hosts::Hosts;
 pub use self::increment::{Growth, Increment};
-use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, Origin, Subject};
+use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, Networks, Origin, Subject};
 
 /// How long a ban lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub enum Decision {
 /// A jail's memory.
 pub struct Jail {
     rules: Rules,
+    /// Those of its rules, and what the names among them come to.
+    ignored: Networks,
     hosts: Hosts,
     /// Attackers choose the identities: they are kept as numbers of one length, which nobody can foresee.
     identities: RandomState,
@@ -69,10 +72,22 @@ impl Jail {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
+            ignored: rules.ignore.iter().copied().collect(),
             rules,
             hosts: Hosts::new(),
             identities: RandomState::new(),
         }
+    }
+
+    /// Ignores these beside those of its rules, from now on and in the place of those it was told before.
+    pub fn ignore_also(&mut self, networks: &[IpNet]) {
+        self.ignored = self.rules.ignore.iter().chain(networks).copied().collect();
+    }
+
+    /// Whether it ignores all of a host or network.
+    #[must_use]
+    pub fn ignores(&self, subject: Subject) -> bool {
+        self.ignored.cover(subject)
     }
 
     /// Counts a failure. With IPv6, neighbours are banned together; but not for what a host did that `is_allowed` says may never be
@@ -86,20 +101,18 @@ impl Jail {
         }
     }
 
-    /// Counts a failure, with those of the same IPv6 network.
+    /// Counts a failure, with those of the same IPv6 network unless a host that is ignored lives there.
     fn count(&mut self, failure: &Failure, now: Timestamp) -> Decision {
-        let subject = Subject::around(failure.address, self.rules.ipv6_prefix);
+        let mut subject = Subject::around(failure.address, self.rules.ipv6_prefix);
+        if self.ignored.touch(subject) {
+            subject = Subject::host(failure.address);
+        }
         self.count_alone(failure, subject, now)
     }
 
     /// Counts a failure of `subject`, apart from those of others around it.
     fn count_alone(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
-        if self
-            .rules
-            .ignore
-            .iter()
-            .any(|network| network.contains(&failure.address))
-        {
+        if self.ignores(Subject::host(failure.address)) {
             return Decision::Ignored;
         }
         // A line from the future is a line of now: nobody is banned for longer because a clock is wrong.

@@ -195,3 +195,32 @@ fn neighbours_are_not_banned_for_what_an_allowed_host_did() {
     };
     assert_eq!(ban.subject.to_string(), "2001:db8:1:2::/64");
 }
+
+#[test]
+fn a_name_is_ignored_from_when_its_address_is_known_until_it_has_another() {
+    let mut jail = jail(1);
+    jail.ignore_also(&["192.0.2.7/32".parse().unwrap()]);
+    assert_eq!(jail.count(&failure(7, NOW), at(NOW)), Decision::Ignored);
+    jail.ignore_also(&["192.0.2.8/32".parse().unwrap()]);
+    assert!(bans(&jail.count(&failure(7, NOW), at(NOW))));
+    assert_eq!(jail.count(&failure(8, NOW), at(NOW)), Decision::Ignored);
+    assert_eq!(
+        jail.count(&failure(10, NOW), at(NOW)),
+        Decision::Ignored,
+        "as its rules say"
+    );
+}
+
+#[test]
+fn an_ipv6_network_in_which_an_ignored_host_lives_is_not_banned_for_its_neighbour() {
+    let mut jail = jail(1);
+    jail.ignore_also(&["2001:db8::1/128".parse().unwrap()]);
+    let neighbour = Failure {
+        address: "2001:db8::2".parse().unwrap(),
+        ..failure(7, NOW)
+    };
+    let Decision::Ban(ban) = jail.count(&neighbour, at(NOW)) else {
+        panic!("a ban");
+    };
+    assert_eq!(ban.subject.to_string(), "2001:db8::2");
+}

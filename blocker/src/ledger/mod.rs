@@ -7,6 +7,7 @@ mod allowlist;
 pub mod brake;
 pub mod fail2ban;
 pub mod import;
+mod lift;
 pub mod store;
 
 use std::cmp::Reverse;
@@ -15,6 +16,7 @@ use std::collections::{BinaryHeap, HashMap};
 use jiff::Timestamp;
 
 pub use self::allowlist::{Allowlist, own_addresses};
+pub use self::lift::Lifted;
 use crate::ban::{Ban, Change, Enforced, Expiry, JailId, Subject};
 
 /// Bans in force that the ledger holds at most, so that hostile lines cannot fill the memory.

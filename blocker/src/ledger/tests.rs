@@ -108,3 +108,40 @@ fn a_ban_for_ever_stays() {
     assert_eq!(ledger.expire(Timestamp::MAX), (vec![], vec![]));
     assert_eq!(ledger.active(JailId(0)), 1);
 }
+
+#[test]
+fn what_the_allowlist_comes_to_cover_is_lifted_and_the_rest_stays() {
+    let mut ledger = ledger();
+    for (address, jail) in [(HOST, 0), (HOST, 1), ("192.0.2.8", 1), ("192.0.2.0/24", 0)] {
+        assert!(matches!(ledger.enter(ban(address, jail, until(100))), Entry::New(_)));
+    }
+    let list = ledger.allowlist().with_looked_up(["192.0.2.7/32".parse().unwrap()]);
+    let lifted = ledger.set_allowlist(list);
+    assert_eq!(lifted.bans.len(), 2, "{lifted:?}");
+    assert_eq!(lifted.changes, [held(HOST, &[])]);
+    assert_eq!(
+        (ledger.active(JailId(0)), ledger.active(JailId(1)), ledger.len()),
+        (1, 1, 2)
+    );
+    assert_eq!(ledger.enter(ban(HOST, 0, until(100))), Entry::Allowed);
+
+    let list = ledger.allowlist().with_looked_up([]);
+    assert_eq!(ledger.set_allowlist(list), Lifted::default());
+    assert!(
+        matches!(ledger.enter(ban(HOST, 0, until(200))), Entry::New(_)),
+        "what has left the list can be banned"
+    );
+    let (over, _) = ledger.expire(at(100));
+    assert_eq!(over.len(), 2, "not by the end that the lifted ban had: {over:?}");
+    assert_eq!(ledger.active(JailId(0)), 1);
+}
+
+#[test]
+fn bans_of_one_jail_can_be_lifted_alone() {
+    let mut ledger = ledger();
+    ledger.enter(ban(HOST, 0, until(100)));
+    ledger.enter(ban(HOST, 1, until(100)));
+    let lifted = ledger.lift_where(|ban| ban.jail == JailId(1));
+    assert_eq!(lifted.changes, [held(HOST, &[(0, until(100))])]);
+    assert_eq!(ledger.active(JailId(1)), 0);
+}

@@ -4,6 +4,8 @@
 //! channel to the thread that counts, decides and enforces; what the two have to do with each other is only this file's business.
 //! If a thread ends unasked, the agent ends with an error, for its supervisor to start it again.
 
+mod allow;
+mod ignore;
 mod judge;
 mod names;
 mod reader;
@@ -19,10 +21,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, bail};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use self::judge::Judge;
+use self::allow::{Refresh, Wanted as LookUp};
+use self::ignore::{Asking, Ignore};
+use self::judge::{Allowing, Judge};
 use self::reader::{Out, Reader, Watcher};
 use self::reconcile::Reconcile;
 use crate::api::http;
@@ -42,6 +47,8 @@ use crate::privileges;
 use crate::service::{self, Pulse};
 use crate::source::watch::Stop;
 
+/// The file, beside the ledger, of what the allowlist's names and SPF records came to last.
+const LOOKED_UP: &str = "allowlist.json";
 /// Batches of failures that may wait to be judged; then readers wait.
 const BATCHES: usize = 64;
 
@@ -69,10 +76,17 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
         Some(address) => Some(http::bind(address).await?),
         None => None,
     };
+    let look_up = LookUp {
+        allow: settings.allow_looked_up,
+        jails: settings.jails.iter().map(|jail| jail.ignored_names.clone()).collect(),
+    };
+    let mut refresh = Refresh::new(look_up, settings.state.join(LOOKED_UP));
+    let looked_up = refresh.start().await;
     let allowlist = Allowlist::new(
         settings.allow,
         own_addresses().context("cannot list the machine's own addresses, which must never be banned")?,
-    );
+    )
+    .with_looked_up(looked_up.allow);
     let scopes: Vec<JailScope> = settings.jails.iter().map(scope).collect();
     let names: Vec<String> = scopes.iter().map(|scope| scope.name.clone()).collect();
     let begun = Timestamp::now();
@@ -122,9 +136,12 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
         store,
         brake,
         seen,
+        allowing: Allowing::new(refresh.looked_up()),
+        ignored: looked_up.jails,
     };
     // Threads have what the one that starts them has.
     privileges::reduce()?;
+    let refreshing = tokio::spawn(refresh.run(metrics.refresh_errors.clone()));
     let result = match Stages::start(settings.jails, decisions, links, &firewall, &metrics) {
         Ok(stages) => {
             let jails = names.join(",");
@@ -144,6 +161,7 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
         }
         Err(error) => Err(error),
     };
+    refreshing.abort();
     // Last, so that hosts are kept out until nobody is left to decide.
     drop(firewall.lock().unwrap_or_else(PoisonError::into_inner).take());
     if settings.dry_run {
@@ -191,6 +209,9 @@ struct Decisions {
     store: Store,
     brake: Brake,
     seen: Arc<Seen>,
+    allowing: Allowing,
+    /// What the names in each jail's `ignoreip` come to.
+    ignored: Vec<Vec<IpNet>>,
 }
 
 /// The running threads.
@@ -198,6 +219,8 @@ struct Stages {
     stop: Stop,
     readers: Vec<JoinHandle<()>>,
     names: JoinHandle<()>,
+    /// Where a jail has a command to be asked.
+    ignore: Option<JoinHandle<()>>,
     judge: JoinHandle<()>,
     /// What must go on giving signs of life.
     pulses: Vec<(String, Pulse)>,
@@ -216,8 +239,20 @@ impl Stages {
         let stop = Stop::new().context("cannot make a stop signal")?;
         let (failures, judged) = sync_channel(BATCHES);
         let (ended, told) = mpsc::unbounded_channel();
+        let (failures, ignore) = match asking(&jails, metrics) {
+            None => (failures, None),
+            Some(jails) => {
+                let (unasked, to_ask) = sync_channel(BATCHES);
+                let stage = Ignore::new(jails, failures, stop.clone());
+                let thread = spawn("ignore".to_owned(), &ended, move || stage.run(&to_ask))?;
+                (unasked, Some(thread))
+            }
+        };
         let (name_queue, unresolved) = sync_channel(names::QUEUE);
-        let (logs, jails) = by_log(jails, metrics);
+        let (logs, mut jails) = by_log(jails, metrics);
+        for ((_, jail), ignored) in jails.iter_mut().zip(&decisions.ignored) {
+            jail.ignore_also(ignored);
+        }
 
         let readers = logs.into_iter().map(|(log, watchers)| {
             let name = log.display().to_string();
@@ -247,9 +282,11 @@ impl Stages {
             compare_after: judge::COMPARE,
             links,
             dry_run: metrics.dry_run.get() != 0,
+            allowing: decisions.allowing,
         };
         Ok(Self {
             stop,
+            ignore,
             judge: spawn("judge".to_owned(), &ended, move || judge.run(&judged))?,
             names: spawn("names".to_owned(), &ended, move || names::run(&unresolved, &failures))?,
             readers: readers
@@ -291,6 +328,9 @@ impl Stages {
             let _ = reader.join();
         }
         let _ = self.names.join();
+        if let Some(ignore) = self.ignore {
+            let _ = ignore.join();
+        }
         let _ = self.judge.join();
         drop(stop_serving);
         if let Some(server) = server {
@@ -299,6 +339,20 @@ impl Stages {
         }
         result
     }
+}
+
+/// The jails as they are asked about hosts; `None` where none of them has a command for it.
+fn asking(jails: &[JailSettings], metrics: &Metrics) -> Option<Vec<Asking>> {
+    let asks = jails.iter().any(|jail| jail.ignore_command.is_some());
+    let asking = |(id, jail): (JailId, &JailSettings)| Asking {
+        name: jail.name.clone(),
+        command: jail.ignore_command.clone(),
+        unasked: metrics
+            .jail(id)
+            .map(|metrics| metrics.unasked.clone())
+            .unwrap_or_default(),
+    };
+    asks.then(|| (0..).map(JailId).zip(jails).map(asking).collect())
 }
 
 /// Jails by the log that they watch.

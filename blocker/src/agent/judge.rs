@@ -4,6 +4,8 @@
 //! kernel has it. What the kernel refuses stays in the ledger and is tried again. Batches that have come up while the disk or the
 //! kernel was busy are judged together, so that they share a commit.
 
+mod allow;
+
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+pub(super) use self::allow::Allowing;
 use super::reconcile::Reconcile;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Ban, Change, Expiry, Failure, JailId, Subject};
@@ -63,11 +66,14 @@ pub(super) struct Judge {
     pub(super) links: LinkWatch,
     /// Whether bans only have what would be dropped counted.
     pub(super) dry_run: bool,
+    /// What the allowlist comes to.
+    pub(super) allowing: Allowing,
 }
 
 impl Judge {
     /// Works until every sender of failures is gone.
     pub(super) fn run(mut self, failures: &Receiver<Vec<Failure>>) {
+        self.lift_ignored(Timestamp::now());
         loop {
             self.pulse.beat();
             match failures.recv_timeout(self.wait(Timestamp::now())) {
@@ -224,7 +230,10 @@ impl Judge {
     fn tick(&mut self, now: Timestamp) {
         let compare = now.duration_since(self.compared).abs() >= self.compare_after;
         // What no event tells, such as a default route that appears, is found by a look now and then.
-        if self.links_changed() || compare {
+        let look = self.links_changed() || compare;
+        // Before the interfaces, so that a firewall that is laid anew has it.
+        self.renew_allowlist(look, now);
+        if look {
             self.refresh(now);
         }
         if compare {

@@ -30,6 +30,8 @@ pub struct Metrics {
     jails: Vec<JailMetrics>,
     lines: Family<LineLabels, Counter>,
     cut: Family<SourceLabels, Counter>,
+    /// Look-ups for the allowlist that had no answer.
+    pub refresh_errors: Counter,
     /// Changes that the kernel refused.
     pub refused: Counter,
     /// Differences between kernel and ledger that were found and mended.
@@ -58,6 +60,8 @@ pub struct JailMetrics {
     pub held_back: Counter,
     /// Failures of hosts that have no address that could be banned: a name nobody knows, a network.
     pub unbannable: Counter,
+    /// Failures that were dropped, since its `ignorecommand` might have exempted their host and was too slow.
+    pub unasked: Counter,
     /// Searches that its filter's expressions gave up at the backtracking limit.
     pub limit_hits: Counter,
 }
@@ -143,6 +147,9 @@ impl Metrics {
         registry.register("ledger_durable", help, durable.clone());
         let brake = Gauge::default();
         registry.register("brake_engaged", "Whether the brake holds back new bans", brake.clone());
+        let help = "Look-ups for the allowlist that had no answer";
+        let refresh_errors = Counter::default();
+        registry.register("allowlist_refresh_errors", help, refresh_errors.clone());
         let refused = Counter::default();
         registry.register("enforcement_errors", "Changes that the kernel refused", refused.clone());
         let mended = Counter::default();
@@ -163,6 +170,11 @@ impl Metrics {
             &mut registry,
             "failures_unbannable",
             "Failures of hosts without an address that could be banned",
+        );
+        let unasked = counters(
+            &mut registry,
+            "failures_unasked",
+            "Failures that were dropped, since the ignorecommand did not keep up",
         );
         let limit_hits = counters(
             &mut registry,
@@ -192,6 +204,7 @@ impl Metrics {
                 vetoes: vetoes.get_or_create(&from_jail).clone(),
                 held_back: held_back.get_or_create(&from_jail).clone(),
                 unbannable: unbannable.get_or_create(&jail).clone(),
+                unasked: unasked.get_or_create(&jail).clone(),
                 limit_hits: limit_hits.get_or_create(&jail).clone(),
             }
         };
@@ -205,6 +218,7 @@ impl Metrics {
             jails: jail_metrics,
             lines,
             cut,
+            refresh_errors,
             refused,
             mended,
             dry_run,

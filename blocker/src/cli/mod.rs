@@ -130,7 +130,9 @@ pub fn main() -> ExitCode {
 
 /// One line an event, for `journalctl` and for log pipelines. `BLOCKER_LOG` chooses what is said, as in `BLOCKER_LOG=debug`.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("BLOCKER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // What the resolver has to say is said with the name that was looked up.
+    let usual = || EnvFilter::new("info,hickory_net=off,hickory_proto=off,hickory_resolver=off");
+    let filter = EnvFilter::try_from_env("BLOCKER_LOG").unwrap_or_else(|_| usual());
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

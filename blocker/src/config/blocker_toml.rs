@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::duration;
 use super::tree::unreadable;
+use crate::dns::HostName;
 use crate::firewall::interfaces::Pattern;
 use crate::ledger::brake::Limits;
 use crate::problem::{Place, Problems};
@@ -77,6 +78,10 @@ impl Default for MetricsTable {
 pub(super) struct AllowTable {
     #[serde(deserialize_with = "networks")]
     pub(super) networks: Vec<IpNet>,
+    #[serde(deserialize_with = "host_names")]
+    pub(super) names: Vec<HostName>,
+    #[serde(deserialize_with = "host_names")]
+    pub(super) spf: Vec<HostName>,
 }
 
 /// `[state]`.
@@ -210,6 +215,14 @@ fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Er
     }
 }
 
+fn host_names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<HostName>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(serde::de::Error::custom))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,6 +245,7 @@ mod tests {
     fn every_setting_is_read() {
         let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\", \"en?s*\"]\nnftables_hook = \"ingress\"\nmax_addresses = 5\nmax_networks = 7\n\
                     [metrics]\nlisten = \"off\"\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n\
+                    names = [\"relay.example\"]\nspf = [\"_spf.google.com\"]\n\
                     [state]\nfolder = \"/srv/blocker\"\nhistory = \"1w\"\n\
                     [brake]\nmax_bans_per_minute = 9\nmax_share = 0.25\nshare_from = 10\n";
         let toml = read_text(text).unwrap();
@@ -245,6 +259,8 @@ mod tests {
         assert_eq!(toml.state.history, SignedDuration::from_hours(7 * 24));
         assert_eq!((toml.brake.max_bans_per_minute, toml.brake.share_from), (9, 10));
         assert_eq!(toml.brake.max_share, 0.25);
+        assert_eq!(toml.allow.names, ["relay.example".parse().unwrap()]);
+        assert_eq!(toml.allow.spf, ["_spf.google.com".parse().unwrap()]);
         assert_eq!(
             toml.allow.networks,
             [
@@ -267,6 +283,7 @@ mod tests {
                 ":2:",
                 "`eth[` is no glob",
             ),
+            ("[allow]\nnames = [\"192.0.2.7\"]\n", ":2:", "`192.0.2.7` is no name"),
             ("[firewall\n", ":1:", ""),
             ("[state]\nhistory = \"soon\"\n", ":2:", "30d"),
             ("[brake]\nmax_share = 1.5\n", ":2:", "no share"),

@@ -22,12 +22,14 @@ use jiff::tz::TimeZone;
 pub use self::blocker_toml::{FirewallChoice, NftablesHook};
 use self::tree::Tree;
 use crate::ban::Scope;
+use crate::dns::Source;
 use crate::filter::Filter;
 use crate::filter::definition::{LogType, Partial};
 use crate::filter::parameters::Named;
 use crate::firewall::interfaces::Pattern;
 use crate::firewall::xdp::Sizes;
 use crate::jail::Rules;
+use crate::jail::ignore_command::IgnoreCommand;
 use crate::ledger::brake::Limits;
 use crate::problem::{Place, Problem, Problems};
 
@@ -53,6 +55,8 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// Networks that no ban may cover.
     pub allow: Vec<IpNet>,
+    /// Names and SPF records whose networks no ban may cover.
+    pub allow_looked_up: Vec<Source>,
     /// Where the ledger lies.
     pub state: PathBuf,
     /// How long earlier bans are remembered.
@@ -101,6 +105,10 @@ pub struct JailSettings {
     pub logs_place: Place,
     /// When it bans.
     pub rules: Rules,
+    /// Names whose failures are not counted.
+    pub ignored_names: Vec<Source>,
+    /// Says of hosts whether their failures are not counted.
+    pub ignore_command: Option<IgnoreCommand>,
     /// What its bans cover.
     pub scope: Scope,
 }
@@ -143,6 +151,8 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         let hint = "write `enabled = true` below a jail's heading in jail.local";
         problems.add(&Place::file(path), "no jail is enabled", hint);
     }
+    let names = toml.allow.names.into_iter().map(Source::Name);
+    let spf = toml.allow.spf.into_iter().map(Source::Spf);
     problems.once().or(Settings {
         source,
         firewall: toml.firewall.kind,
@@ -162,6 +172,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
             share: toml.brake.max_share,
             share_from: toml.brake.share_from,
         },
+        allow_looked_up: names.chain(spf).collect(),
         jails: sound,
         broken,
         warnings: jails.warnings.once(),

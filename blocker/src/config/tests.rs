@@ -190,9 +190,9 @@ fn every_wrong_line_is_reported_with_its_number_and_what_to_do() {
     let all = problems(text);
     let expected = [
         (":4:", "did you mean `bantime`?"),
+        (":7:", "neither an address nor a network, nor the name of a host"),
         (":6:", "from 1 to 1000"),
         (":5:", "no length of time"),
-        (":7:", "neither an address nor a network"),
         (":3:", "begin it with `/`"),
         (":9:", "write `tcp`"),
         (":8:", "did you mean `smtp`?"),
@@ -337,13 +337,38 @@ fn a_slip_of_the_finger_for_all_jails_is_refused_even_where_broken_ones_are_skip
 
 #[test]
 fn what_would_ban_the_wrong_host_is_refused() {
-    let text = "[spam]\nenabled = true\nport = 25\nlogpath = /a\nignorecommand = /bin/friend <ip>\nbackend = systemd\n";
+    let text =
+        "[spam]\nenabled = true\nport = 25\nlogpath = /a\nignorecommand = /bin/friend <F-USER>\nbackend = systemd\n";
     let all = problems(text);
     assert!(all[0].contains("jail.conf:6:") && all[0].contains("journal"), "{all:?}");
     assert!(
-        all[1].contains("jail.conf:5:") && all[1].contains("ignoreip"),
+        all[1].contains("jail.conf:5:") && all[1].contains("`<F-USER>`"),
         "{all:?}"
     );
+}
+
+#[test]
+fn whom_a_jail_ignores_is_read_in_every_way_it_is_written() {
+    let text = "[spam]\nenabled = true\nport = 25\nlogpath = /a\nignoreip = 127.0.0.1/8 ::1, relay.example localhost\n\
+                ignoreself = false\nignorecommand = %(fail2ban_confpath)s/friend <ip>\n\
+                ignorecache = key=\"<ip>\", max-count=10, max-time=1m\n";
+    let settings = load_files(&[("jail.conf", text), ("filter.d/spam.conf", SPAM_CONF)]).unwrap();
+    let jail = &settings.jails[0];
+    assert_eq!(jail.rules.ignore.len(), 2);
+    let names: Vec<String> = jail.ignored_names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["relay.example", "localhost"]);
+    let command = jail.ignore_command.as_ref().unwrap();
+    assert!(
+        command
+            .line("192.0.2.7".parse().unwrap())
+            .ends_with("/friend 192.0.2.7")
+    );
+    assert_eq!((command.max_count, command.max_time.as_secs()), (10, 60));
+    let warned = |part: &str| {
+        let mut warnings = settings.warnings.0.iter();
+        warnings.any(|warning| warning.what.contains(part) && warning.place.line == 6)
+    };
+    assert!(warned("ignoreself: has no effect"), "{:?}", settings.warnings);
 }
 
 #[test]

@@ -16,6 +16,8 @@ fn jail(name: &str, failregex: &str, ports: &[u16]) -> JailSettings {
         name: name.to_owned(),
         filter: Arc::new(Filter::compile(&Definition::of_regex(failregex)).unwrap()),
         zone: TimeZone::UTC,
+        ignored_names: Vec::new(),
+        ignore_command: None,
         logs: Vec::new(),
         logs_place: Place::file(Path::new("test")),
         rules: Rules {

@@ -89,6 +89,7 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
         compare_after: COMPARE,
         links: LinkWatch::open().unwrap(),
         dry_run: false,
+        allowing: Allowing::default(),
     };
     (judge, asked, folder)
 }

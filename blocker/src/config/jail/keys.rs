@@ -7,7 +7,7 @@ use crate::filter::layers::Layers;
 use crate::problem::{Problems, did_you_mean};
 
 /// Keys with a meaning here, beside those of a filter.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "enabled",
     "filter",
     "logpath",
@@ -23,17 +23,17 @@ const KEYS: [&str; 17] = [
     "maxretry",
     "ignoreip",
     "ignorecommand",
+    "ignorecache",
     "ignoreself",
     "ipv6prefix",
 ];
 
 /// Keys of fail2ban's that say how its actions and its reading of files work. blocker has its own ways for both, so they are
-/// read over; so is `ignoreself`, since the machine's own addresses are always on the allowlist.
-const READ_OVER: [&str; 13] = [
+/// read over.
+const READ_OVER: [&str; 12] = [
     "chain",
     "destemail",
     "fail2ban_agent",
-    "ignorecache",
     "logencoding",
     "maxmatches",
     "mode",

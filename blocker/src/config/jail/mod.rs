@@ -1,5 +1,6 @@
 //! From a jail's section to its settings.
 
+mod ignore;
 mod increment;
 mod keys;
 mod logs;
@@ -102,14 +103,15 @@ impl Reader<'_> {
         keys::check(&self.section, self.problems, self.warnings);
         self.name();
         self.backend();
-        self.ignorecommand();
         let definition = self.definition();
+        let ignored = self.ignored();
+        let ignore_command = self.ignore_command();
         let rules = Rules {
             max_retry: self.read("maxretry", max_retry, MAX_RETRY),
             find_time: self.read("findtime", duration::parse, FIND_TIME),
             ban_time: self.read("bantime", duration::parse_ban_time, BAN_TIME),
             increment: self.increment(),
-            ignore: self.ignore(),
+            ignore: ignored.networks,
             ipv6_prefix: self.read("ipv6prefix", ipv6_prefix, Ipv6Prefix::SUBNET),
         };
         let zone = self.read("logtimezone", date::parse_zone, TimeZone::system());
@@ -128,6 +130,8 @@ impl Reader<'_> {
             logs,
             logs_place,
             rules,
+            ignored_names: ignored.names,
+            ignore_command,
             scope: scope?,
         })
     }
@@ -225,19 +229,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Whoever the command would exempt must not be banned, so a jail that needs it cannot run without it.
-    fn ignorecommand(&mut self) {
-        if let Some(value) = self.get("ignorecommand").filter(|value| !value.is_empty()) {
-            let what = "this version runs no command, and would ban whom it exempts";
-            self.wrong(
-                "ignorecommand",
-                &value,
-                what,
-                "list the hosts in `ignoreip` and write `ignorecommand =`",
-            );
-        }
-    }
-
     /// The jail's filter, with the keys that the jail sets itself in the place of the filter's.
     fn definition(&mut self) -> Option<Definition> {
         let value = self.get("filter").filter(|value| !value.is_empty());
@@ -280,24 +271,6 @@ impl Reader<'_> {
             }
         }
         Some(definition)
-    }
-
-    fn ignore(&mut self) -> Vec<IpNet> {
-        let mut ignored = Vec::new();
-        if let Some(value) = self.get("ignoreip") {
-            let text = value.text();
-            let words = text.split(|char: char| char.is_whitespace() || char == ',');
-            for word in words.filter(|word| !word.is_empty()) {
-                match network(word) {
-                    Ok(network) => ignored.push(network),
-                    Err(what) => {
-                        let hint = "write addresses and networks such as 198.51.100.0/24";
-                        self.wrong("ignoreip", &value, what, hint);
-                    }
-                }
-            }
-        }
-        ignored
     }
 }
 

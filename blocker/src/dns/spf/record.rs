@@ -268,4 +268,12 @@ mod tests {
     fn ipv4_in_ipv6s_clothes_is_ipv4_with_its_own_length() {
         assert_eq!(terms("v=spf1 ip6:::ffff:0:0/96"), [net("0.0.0.0/0")]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_much(text in "\\PC{0,200}", terms in proptest::collection::vec("[-+~?]?(a|mx|ip4|include|redirect)[:=/]?[a-z0-9.%/:]{0,12}", 0..40)) {
+            Record::parse(&text);
+            Record::parse(&format!("v=spf1 {} {text}", terms.join(" ")));
+        }
+    }
 }

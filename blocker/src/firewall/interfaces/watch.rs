@@ -1,4 +1,4 @@
-//! Tells whether an interface may have come, gone, or changed.
+//! Tells whether an interface may have come, gone, or changed, or its addresses.
 //!
 //! What the kernel's events say is not read, only that there were some, so that none can be missed, misread or made up. Where so many
 //! came that the kernel dropped some (ENOBUFS), that is one more reason to look.
@@ -13,10 +13,10 @@ use netlink_sys::{Socket, SocketAddr};
 const SPACING: Duration = Duration::from_millis(250);
 /// Datagrams thrown away at a time, so that a storm of events cannot keep whoever asks from its other work.
 const AT_A_TIME: usize = 4096;
-/// `RTNLGRP_LINK` in `linux/rtnetlink.h`.
-const LINKS: u32 = 1;
+/// `RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV6_IFADDR` in `linux/rtnetlink.h`.
+const GROUPS: [u32; 3] = [1, 5, 9];
 
-/// Listens for changes of interfaces, in the network namespace of the thread that opened it.
+/// Listens for changes of interfaces and their addresses, in the network namespace of the thread that opened it.
 pub struct LinkWatch {
     socket: Socket,
     /// When something had changed last.
@@ -32,7 +32,9 @@ impl LinkWatch {
     pub fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind(&SocketAddr::new(0, 0))?;
-        socket.add_membership(LINKS)?;
+        for group in GROUPS {
+            socket.add_membership(group)?;
+        }
         socket.set_non_blocking(true)?;
         Ok(Self { socket, last: None })
     }

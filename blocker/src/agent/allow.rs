@@ -83,7 +83,7 @@ pub(super) struct Refresh {
     known: BTreeMap<Source, Known>,
     kept: Kept,
     pace: Pace,
-    dns: fn() -> Result<Dns, LookupError>,
+    dns: fn() -> Dns,
     errors: u64,
     out: LookedUp,
 }

@@ -32,7 +32,8 @@ const HOSTS_TTL: Duration = Duration::from_secs(60);
 
 /// The DNS as the machine's `/etc/resolv.conf` and `/etc/hosts` were when this was made. It remembers nothing.
 pub struct Dns {
-    resolver: TokioResolver,
+    /// Why there is none, where the machine has no usable configuration: what `/etc/hosts` says counts nevertheless.
+    resolver: Result<TokioResolver, LookupError>,
     hosts: Hosts,
 }
 
@@ -63,23 +64,21 @@ struct Records<T> {
 
 impl Dns {
     /// Reads the machine's configuration.
-    ///
-    /// # Errors
-    ///
-    /// When `/etc/resolv.conf` cannot be read.
-    pub fn of_the_machine() -> Result<Self, LookupError> {
-        let builder = Resolver::builder_tokio()
-            .map_err(|error| LookupError::Failed(format!("/etc/resolv.conf cannot be used: {error}")))?;
-        // A machine without the file has no names in it.
-        Self::new(builder, Hosts::from_system().unwrap_or_default())
+    #[must_use]
+    pub fn of_the_machine() -> Self {
+        let resolver = Resolver::builder_tokio()
+            .map_err(|error| LookupError::Failed(format!("/etc/resolv.conf cannot be used: {error}")))
+            .and_then(resolver);
+        Self {
+            resolver,
+            // A machine without the file has no names in it.
+            hosts: Hosts::from_system().unwrap_or_default(),
+        }
     }
 
     /// Asks one server, whatever the machine's configuration.
-    ///
-    /// # Errors
-    ///
-    /// When the resolver cannot be made.
-    pub fn at(server: SocketAddr) -> Result<Self, LookupError> {
+    #[must_use]
+    pub fn at(server: SocketAddr) -> Self {
         let connection = |protocol| {
             let mut connection = ConnectionConfig::new(protocol);
             connection.port = server.port();
@@ -91,24 +90,26 @@ impl Dns {
         let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
         builder.options_mut().timeout = Duration::from_millis(500);
         builder.options_mut().attempts = 1;
-        Self::new(builder, Hosts::default())
+        Self {
+            resolver: resolver(builder),
+            hosts: Hosts::default(),
+        }
     }
 
-    fn new(mut builder: ResolverBuilder<TokioRuntimeProvider>, hosts: Hosts) -> Result<Self, LookupError> {
-        let options = builder.options_mut();
-        options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Never;
-        let resolver = builder
-            .build()
-            .map_err(|error| LookupError::Failed(error.to_string()))?;
-        Ok(Self { resolver, hosts })
-    }
-
-    /// The addresses of a host, IPv4 and IPv6.
+    /// The addresses of a host, IPv4 and IPv6. Where `/etc/hosts` has any, the DNS is not asked.
     async fn addresses(&self, host: &HostName) -> Result<Addresses, LookupError> {
+        let name = asked(host)?;
+        let written = self.written(&name);
+        if !written.is_empty() {
+            return Ok(Addresses {
+                found: written,
+                ttl: HOSTS_TTL,
+                missing: None,
+            });
+        }
         let (v4, v6) = tokio::join!(
-            self.addresses_of_kind(host, RecordType::A),
-            self.addresses_of_kind(host, RecordType::AAAA)
+            self.records(host, RecordType::A, address),
+            self.records(host, RecordType::AAAA, address)
         );
         let (mut records, missing) = match (v4, v6) {
             (Ok(mut v4), Ok(v6)) => {
@@ -127,16 +128,18 @@ impl Dns {
         })
     }
 
-    async fn addresses_of_kind(&self, host: &HostName, kind: RecordType) -> Result<Records<IpAddr>, LookupError> {
-        let mut query = Query::new();
-        query.set_name(asked(host)?).set_query_type(kind);
-        if let Some(written) = self.hosts.lookup_static_host(&query) {
-            let found: Vec<IpAddr> = written.answers().iter().filter_map(address).collect();
-            if !found.is_empty() {
-                return Ok(Records { found, ttl: HOSTS_TTL });
-            }
-        }
-        self.records(host, kind, address).await
+    /// What `/etc/hosts` says.
+    fn written(&self, name: &Name) -> Vec<IpAddr> {
+        let lookup = |kind| {
+            let mut query = Query::new();
+            query.set_name(name.clone()).set_query_type(kind);
+            self.hosts.lookup_static_host(&query)
+        };
+        let found = [RecordType::A, RecordType::AAAA].into_iter().filter_map(lookup);
+        let addresses: Vec<IpAddr> = found
+            .flat_map(|found| found.answers().iter().filter_map(address).collect::<Vec<_>>())
+            .collect();
+        addresses.into_iter().take(MAX_ADDRESSES).collect()
     }
 
     /// The texts at a name, each with its parts put together.
@@ -168,7 +171,8 @@ impl Dns {
         kind: RecordType,
         read: impl Fn(&Record) -> Option<T>,
     ) -> Result<Records<T>, LookupError> {
-        let answer = self.resolver.lookup(asked(name)?, kind).await.map_err(reason)?;
+        let resolver = self.resolver.as_ref().map_err(Clone::clone)?;
+        let answer = resolver.lookup(asked(name)?, kind).await.map_err(reason)?;
         let found: Vec<T> = answer.answers().iter().filter_map(read).take(MAX_RECORDS).collect();
         if found.is_empty() {
             return Err(LookupError::Absent);
@@ -179,6 +183,14 @@ impl Dns {
             ttl: Duration::from_secs(ttl.into()),
         })
     }
+}
+
+/// One that remembers nothing, and leaves `/etc/hosts` to us.
+fn resolver(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, LookupError> {
+    let options = builder.options_mut();
+    options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
+    builder.build().map_err(|error| LookupError::Failed(error.to_string()))
 }
 
 /// A name as it is asked for. One of a single label is looked for in the search list, as the machine's resolver does.

@@ -13,22 +13,17 @@ const AT_A_TIME: usize = 16;
 /// How long one may take, with all the records that an SPF record includes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Looks all of them up, and hands each answer on as it comes. Where the DNS cannot be asked at all, that is the answer. Dropped, it
-/// leaves off.
-pub async fn look_up_all(
-    dns: Result<Dns, LookupError>,
-    mut sources: Vec<Source>,
-    mut take: impl FnMut(Source, Result<Found, LookupError>),
-) {
-    let dns = dns.map(Arc::new);
+/// Looks all of them up, and hands each answer on as it comes. Dropped, it leaves off.
+pub async fn look_up_all(dns: Dns, mut sources: Vec<Source>, mut take: impl FnMut(Source, Result<Found, LookupError>)) {
+    let dns = Arc::new(dns);
     let mut under_way = JoinSet::new();
     loop {
         while under_way.len() < AT_A_TIME
             && let Some(source) = sources.pop()
         {
-            let dns = dns.clone();
+            let dns = Arc::clone(&dns);
             under_way.spawn(async move {
-                let result = timeout(PATIENCE, async { source.look_up(&*dns?).await });
+                let result = timeout(PATIENCE, source.look_up(&dns));
                 let late = Err(LookupError::Failed("no answer in time".to_owned()));
                 let result = result.await.unwrap_or(late);
                 (source, result)

@@ -14,7 +14,7 @@ fn look_up(server: &NameServer, source: &Source) -> Result<Found, LookupError> {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async { source.look_up(&Dns::at(server.address()).unwrap()).await })
+    runtime.block_on(async { source.look_up(&Dns::at(server.address())).await })
 }
 
 fn name(text: &str) -> Source {
@@ -59,7 +59,7 @@ fn a_name_that_is_not_there_and_a_server_that_is_not_are_told_apart() {
         .build()
         .unwrap();
     let failed = runtime.block_on(async {
-        let dns = Dns::at(silent.local_addr().unwrap()).unwrap();
+        let dns = Dns::at(silent.local_addr().unwrap());
         name("relay.example").look_up(&dns).await
     });
     assert!(matches!(failed, Err(LookupError::Failed(_))), "{failed:?}");

@@ -38,7 +38,7 @@ on_both_firewalls! {
 const SPAMMER: IpAddr = IpAddr::V4(SPAMMERS[0]);
 const OTHER: IpAddr = IpAddr::V4(SPAMMERS[1]);
 
-/// A command of `blocker` in a mount namespace of its own, with the lab's resolv.conf, hosts, and folder for state.
+/// A command of `blocker` in a mount namespace of its own, with the lab's resolv.conf and hosts.
 fn in_its_place(relay: &Relay, arguments: &[&str]) -> Command {
     let folder = relay.lab.folder();
     for (file, text) in [
@@ -47,10 +47,8 @@ fn in_its_place(relay: &Relay, arguments: &[&str]) -> Command {
     ] {
         fs::write(folder.join(file), text).unwrap();
     }
-    fs::create_dir_all(folder.join("state")).unwrap();
-    fs::create_dir_all("/var/lib/blocker").unwrap();
     let script = "mount --bind \"$1/resolv.conf\" /etc/resolv.conf && mount --bind \"$1/hosts\" /etc/hosts && \
-                  mount --bind \"$1/state\" /var/lib/blocker && shift && exec \"$@\"";
+                  shift && exec \"$@\"";
     let mut command = relay.lab.relay().command("unshare");
     command
         .args(["--mount", "sh", "-c", script, "sh"])
@@ -64,8 +62,14 @@ fn in_its_place(relay: &Relay, arguments: &[&str]) -> Command {
     command
 }
 
+fn run(relay: &Relay, firewall: &str) -> Command {
+    let mut command = in_its_place(relay, &["run", "--firewall", firewall]);
+    command.arg("--state").arg(relay.state());
+    command
+}
+
 fn start(relay: &Relay, firewall: &str) -> Agent {
-    let mut agent = Agent::start(in_its_place(relay, &["run", "--firewall", firewall]));
+    let mut agent = Agent::start(run(relay, firewall));
     agent.says(&[" ready "]);
     agent
 }

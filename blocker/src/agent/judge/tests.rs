@@ -73,12 +73,17 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
     }))));
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path(), Vec::new(), SignedDuration::from_hours(1), now).unwrap();
+    let unlimited = Limits {
+        bans_per_minute: u32::MAX,
+        share: 1.0,
+        ..Limits::default()
+    };
     let judge = Judge {
         pulse: Pulse::new(),
         jails: Vec::new(),
         ledger: Ledger::new(Allowlist::default()),
         store,
-        brake: Brake::new(Limits::default(), Arc::default()),
+        brake: Brake::new(unlimited, Arc::default()),
         looked: now,
         metrics: Arc::new(Metrics::new(&[], &[], Arc::clone(&firewall))),
         firewall,

@@ -164,6 +164,31 @@ fn nothing_gets_through_nftables_while_the_agent_is_killed_restarted_and_upgrade
 }
 
 #[test]
+fn nothing_gets_through_while_the_maps_are_brought_into_another_layout() {
+    let relay = Relay::new("3600");
+    let observer = Observer::new(&relay);
+    let mut first = relay.start("xdp");
+    relay.reject(spammer(), 2);
+    first.says(&["banned", "address=192.0.2.7 "]);
+    let mut knocking = Knocking::begin(&relay);
+    knocking.go_on();
+    first.stop();
+    // As if a blocker of another layout had made them.
+    let script = "cd /sys/fs/bpf/blocker/net-* && now=$(readlink current) && then=maps-v1-7 && mv $now $then && rm current && ln -s $then current";
+    assert_eq!(relay.output("sh", &["-c", script]), "");
+
+    let mut second = Agent::start(relay.command("xdp"));
+    second.says(&["INFO", "maps of another layout", "layout=1"]);
+    second.says(&[" ready ", "bans=1"]);
+    knocking.go_on();
+    let sent = knocking.end();
+    assert_eq!(observer.arrived(), 0, "of {sent} SYNs of a banned host");
+    assert!(dropped(&relay, "xdp") > 0);
+    let left = relay.output("sh", &["-c", "ls /sys/fs/bpf/blocker/net-*"]);
+    assert!(!left.contains("maps-v1"), "{left}");
+}
+
+#[test]
 fn stop_leaves_xdp_in_force_and_stop_clear_lifts_its_bans() {
     stop_leaves_bans_in_force_and_stop_clear_lifts_them("xdp");
 }

@@ -5,7 +5,7 @@
 //! alone holds was made while the database could not be written, or before it was lost: it is taken in, unless the database says that
 //! it was lifted.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use jiff::Timestamp;
 
 use crate::ban::{Ban, Change, JailId, Origin};
@@ -65,18 +65,14 @@ impl InForce for Reconcile<'_> {
         firewall.allow(self.ledger.allowlist().networks())?;
         let changes: Vec<Change> = self.ledger.changes().collect();
         let rejected = firewall.apply(&changes, self.now);
-        match rejected.first() {
-            None => Ok(()),
-            // Those that it refused are found and tried again by the next comparison.
-            Some(first) if rejected.len() < changes.len() => {
-                tracing::error!(
-                    bans = rejected.len(),
-                    error = format!("{:#}", first.error),
-                    "bans are not enforced"
-                );
-                Ok(())
-            }
-            Some(first) => bail!("the kernel takes no ban: {:#}", first.error),
+        // Those that it refused are found and tried again by the next comparison.
+        if let Some(first) = rejected.first() {
+            tracing::error!(
+                bans = rejected.len(),
+                error = format!("{:#}", first.error),
+                "bans are not enforced; trying again within a minute"
+            );
         }
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use super::written;
 use crate::config::{self, Folder};
 use crate::firewall;
-use crate::instance::Namespace;
+use crate::instance::{Instance, Namespace};
 use crate::ledger::store;
 
 /// How long an agent may take to end.
@@ -44,8 +44,7 @@ pub(super) fn stop(arguments: &Arguments) -> Result<ExitCode> {
         "no agent runs here"
     };
     let bans = if arguments.clear {
-        firewall::clear(&namespace.pins())?;
-        clear_ledger(&namespace, arguments.state.clone())?;
+        clear(&namespace, arguments.state.clone())?;
         "no ban is in force any more"
     } else {
         "its bans stay in force until they end; `blocker stop --clear` lifts them"
@@ -53,12 +52,15 @@ pub(super) fn stop(arguments: &Arguments) -> Result<ExitCode> {
     written(writeln!(out, "{agent}; {bans}"))
 }
 
-/// Else the next agent would have them in force again.
-fn clear_ledger(namespace: &Namespace, state: Option<PathBuf>) -> Result<()> {
+/// Lifts all bans, in the ledger too: else the next agent would have them in force again.
+fn clear(namespace: &Namespace, state: Option<PathBuf>) -> Result<()> {
     let state = match state.or_else(|| namespace.last_state()) {
         Some(state) => state,
         None => config::state(Folder::Default)?,
     };
+    // No agent that a supervisor starts again may begin meanwhile.
+    let _instance = Instance::take(namespace, &state)?;
+    firewall::clear(&namespace.pins())?;
     store::clear(&state).with_context(|| {
         format!(
             "the kernel holds no ban any more, but the ledger in {} still does: the next agent would take them over",

@@ -75,8 +75,9 @@ fn per_interface(
     let now = Timestamp::now();
     let mut left = xdp.inherited(now);
     // A machine without nftables has no bans there.
-    let others = Nftables::open(wanted.jails, Hook::Prerouting).and_then(|mut nftables| nftables.inherited(now));
-    left.extend(others.unwrap_or_default());
+    if let Ok(mut nftables) = Nftables::open(wanted.jails, Hook::Prerouting) {
+        left.extend(nftables.inherited(now).context("what is in force cannot be read")?);
+    }
     if wanted.dry_run {
         refuse_if_in_force(&left)?;
         xdp.count_only()?;

@@ -1,7 +1,7 @@
 //! XDP on every interface that takes it, nftables for the rest.
 //!
 //! nftables sees the packets of all interfaces, so with it open each ban is in both. A packet that the XDP program drops never
-//! gets to nftables; none is counted twice. It is opened when the first interface needs it and then stays until the end: an interface that
+//! gets to nftables and is counted once; one that it lets pass, since it is allowed or only counted, both see. It is opened when the first interface needs it and then stays until the end: an interface that
 //! comes and goes must not have every ban loaded anew each time, and nobody kept out meanwhile.
 
 mod join;

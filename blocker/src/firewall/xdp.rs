@@ -107,7 +107,15 @@ impl Xdp {
                     None
                 }
             },
-            None => None,
+            None => {
+                if let Some(layout) = pins.foreign_layout() {
+                    tracing::info!(
+                        layout,
+                        "maps of another layout are in force until this program takes their place; its bans come from the ledger alone"
+                    );
+                }
+                None
+            }
         };
         let maps = pins.new_maps()?;
         Self::load_pinned(jails, sizes, Some(Pinned::new(pins, maps, former)))
@@ -334,8 +342,14 @@ impl Firewall for Xdp {
     }
 
     fn compare(&mut self, wanted: &[Change], now: Timestamp) -> Result<Vec<Change>> {
-        if let Some(pinned) = &mut self.pinned {
-            pinned.heal(program(&mut self.ebpf)?)?;
+        if let Some(pinned) = &mut self.pinned
+            && let Err(error) = pinned.heal(program(&mut self.ebpf)?)
+        {
+            // That is no reason not to mend the bans.
+            tracing::error!(
+                error = format!("{error:#}"),
+                "pins cannot be put back; bans would end with the agent"
+            );
         }
         self.bans.compare(wanted, &self.scopes, now)
     }

@@ -77,6 +77,26 @@ fn a_table_that_somebody_removed_is_laid_and_filled_again() -> Result<()> {
 }
 
 #[test]
+fn a_table_that_somebody_put_to_sleep_or_changed_is_laid_again_with_the_next_comparison() -> Result<()> {
+    in_namespace(|| {
+        let mut firewall = open(&jails())?;
+        let bans = [ban("192.0.2.7", &[(MAIL, HOUR)])?];
+        apply(&mut firewall, &bans)?;
+        assert_eq!(firewall.compare(&bans, Timestamp::now())?, []);
+        for change in [
+            "add table inet blocker { flags dormant; }",
+            "flush chain inet blocker prerouting; add rule inet blocker prerouting accept; add rule inet blocker prerouting accept",
+        ] {
+            run("nft", &[change])?;
+            assert!(reaches("192.0.2.7", 25)?, "{change}");
+            assert_eq!(firewall.compare(&bans, Timestamp::now())?, []);
+            assert!(!reaches("192.0.2.7", 25)?, "after {change}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn what_the_kernel_refuses_does_not_take_the_rest_down() -> Result<()> {
     in_namespace(|| {
         let mut firewall = open(&jails())?;

@@ -47,6 +47,7 @@ use self::allowed::Interval;
 use self::bans::Bans;
 use self::held::Held;
 pub use self::hook::Hook;
+use self::lay::{Look, State};
 use self::names::Names;
 use self::sets::Place;
 use self::socket::{Answer, Socket};
@@ -69,8 +70,8 @@ pub struct Nftables {
     socket: Socket,
     bans: Bans,
     allowed: Vec<Interval>,
-    /// How many rules the table has, so that it shows when somebody takes one out.
-    rules: usize,
+    /// The table as it was laid, so that it shows when somebody changes it.
+    laid: Option<State>,
     /// Whether banned packets are only counted, and pass.
     count_only: bool,
     /// What the table is to hold from the start, until it is laid.
@@ -95,12 +96,12 @@ impl Nftables {
             socket,
             bans: Bans::default(),
             allowed: Vec::new(),
-            rules: 0,
+            laid: None,
             count_only: false,
             pending: Some(Vec::new()),
         };
         // Whether it may be asked for anything shows at the first question.
-        nftables.count_rules().map_err(|errno| explain(errno.into()))?;
+        nftables.state().map_err(|errno| explain(errno.into()))?;
         Ok(nftables)
     }
 
@@ -143,8 +144,10 @@ impl Nftables {
     pub fn inherited(&mut self, now: Timestamp) -> anyhow::Result<Vec<Inherited>> {
         let begin = Instant::now();
         let mut all = Vec::new();
-        if self.count(names::DRY_RUN).is_ok() {
-            return Ok(all);
+        match self.count(names::DRY_RUN) {
+            Ok(_) => return Ok(all),
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno).context("nftables: the table inet blocker cannot be read"),
         }
         for (jail, names) in self.jails.iter().zip(&self.names) {
             for place in Place::all(JailId(0)) {
@@ -238,14 +241,14 @@ impl Firewall for Nftables {
             });
             all.collect()
         };
-        if let Err(error) = self.mend() {
+        if let Err(error) = self.mend(Look::Quick) {
             return reject(error);
         }
         let sets = self.bans.sets().len();
         let rejected = self.bans.apply(&self.socket, &self.names, changes, now);
         if self.bans.sets().len() != sets {
-            match self.count_rules() {
-                Ok(rules) => self.rules = rules,
+            match self.state() {
+                Ok(state) => self.laid = state,
                 Err(errno) => return reject(errno.into()),
             }
         }
@@ -256,7 +259,7 @@ impl Firewall for Nftables {
         if self.pending.is_some() {
             return Ok(Vec::new());
         }
-        self.mend()?;
+        self.mend(Look::Close)?;
         let context = "nftables: the table inet blocker cannot be read";
         let mut allowed = Vec::new();
         for family in Family::ALL {
@@ -278,7 +281,7 @@ impl Firewall for Nftables {
         if self.pending.is_some() {
             return Ok(());
         }
-        let result = self.mend().and_then(|()| self.put_allowed());
+        let result = self.mend(Look::Quick).and_then(|()| self.put_allowed());
         if result.is_err() {
             self.allowed = before;
         }
@@ -331,7 +334,7 @@ impl Firewall for Nftables {
     }
 
     fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {
-        if let Err(error) = self.mend() {
+        if let Err(error) = self.mend(Look::Close) {
             tracing::error!("{error:#}");
         }
     }

@@ -198,9 +198,42 @@ pub fn rules_request() -> Vec<u8> {
     })
 }
 
-/// Whether one of the kernel's answers is a rule.
-pub fn is_rule(answer: &[u8]) -> bool {
-    kind(answer) == Some(libc::NFT_MSG_NEWRULE)
+/// What a rule is, as one of the kernel's answers has it: where it is, its number, and what it does.
+pub fn rule(answer: &[u8]) -> Option<&[u8]> {
+    // Behind the header of netlink and that of netfilter, which counts the changes of all tables.
+    (kind(answer) == Some(libc::NFT_MSG_NEWRULE))
+        .then(|| answer.get(20..))
+        .flatten()
+}
+
+/// The message that asks the kernel for the table itself.
+pub fn table_request() -> Vec<u8> {
+    let (kind, flags) = (libc::NFT_MSG_GETTABLE as u16, libc::NLM_F_ACK as u16);
+    // SAFETY: the buffer has room for the largest message, and this one holds a name. The table copies it and is freed here.
+    request(|buf| unsafe {
+        let table = allocated(nftnl_sys::nftnl_table_alloc());
+        nftnl_sys::nftnl_table_set_str(table, nftnl_sys::NFTNL_TABLE_NAME as u16, TABLE.as_ptr());
+        let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind, INET, flags, 1);
+        nftnl_sys::nftnl_table_nlmsg_build_payload(header, table);
+        nftnl_sys::nftnl_table_free(table);
+        (*header).nlmsg_len
+    })
+}
+
+/// The flags of the table that one of the kernel's answers tells of: 1 where it sleeps (`NFT_TABLE_F_DORMANT`).
+pub fn table_flags(answer: &[u8]) -> Option<u32> {
+    if kind(answer) != Some(libc::NFT_MSG_NEWTABLE) {
+        return None;
+    }
+    let words = whole_message(answer)?;
+    // SAFETY: a whole message lies in the buffer, aligned. The table is freed here.
+    unsafe {
+        let table = allocated(nftnl_sys::nftnl_table_alloc());
+        let is_read = nftnl_sys::nftnl_table_nlmsg_parse(words.as_ptr().cast(), table) >= 0;
+        let flags = is_read.then(|| nftnl_sys::nftnl_table_get_u32(table, nftnl_sys::NFTNL_TABLE_FLAGS as u16));
+        nftnl_sys::nftnl_table_free(table);
+        flags
+    }
 }
 
 /// What a message of nf_tables is about; none where it is of another subsystem or of netlink itself.

@@ -1,6 +1,6 @@
 //! The bans in the kernel: five maps by what is banned, and one of ends.
 
-use ahash::HashMap;
+use ahash::{HashMap, HashSet};
 use anyhow::{Context as _, Result, anyhow};
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
@@ -104,14 +104,14 @@ impl Bans {
                 Some(Held { ban, ends: Some(ends) }) => match self.put_ends(ends) {
                     Ok(key) => {
                         ban.ends = key;
-                        left.extend(self.split.insert(*subject, key));
+                        left.push((n, Some(key), self.split.insert(*subject, key)));
                     }
                     Err(error) => {
                         failed.push((n, error));
                         continue;
                     }
                 },
-                Some(Held { ends: None, .. }) | None => left.extend(self.split.remove(subject)),
+                Some(Held { ends: None, .. }) | None => left.push((n, None, self.split.remove(subject))),
             }
             if let (Some(Held { ban, .. }), Some((packets, last))) = (&mut held, self.before.remove(subject)) {
                 (ban.packets, ban.last_packet) = (packets, last);
@@ -123,10 +123,7 @@ impl Bans {
         self.ipv6_hosts.carry_out(works.ipv6_hosts, &mut failed);
         self.ipv4_networks.carry_out(works.ipv4_networks, &mut failed);
         self.ipv6_networks.carry_out(works.ipv6_networks, &mut failed);
-        for keys in left.chunks(MAX) {
-            // Ends that are left over are read by nobody.
-            let _ = self.ends.delete(keys);
-        }
+        self.tidy_ends(&left, changes, &failed);
         if let Err(error) = self.tell_settings() {
             let error = format!("{error:#}");
             failed.extend((0..changes.len()).map(|n| (n, anyhow!(error.clone()))));
@@ -141,6 +138,29 @@ impl Bans {
         rejected.sort_by_key(|rejected| rejected.change);
         rejected.dedup_by_key(|rejected| rejected.change);
         rejected
+    }
+
+    /// Takes out the ends that no entry points to any more. Each is a change, the key that it has put, and the one from before.
+    fn tidy_ends(&mut self, left: &[(usize, Option<u32>, Option<u32>)], changes: &[Change], failed: &Failed) {
+        let failed: HashSet<usize> = failed.iter().map(|(change, _)| *change).collect();
+        let mut keys = Vec::new();
+        for (n, new, old) in left {
+            if failed.contains(n) {
+                // The entry is as it was, and points to the old ones.
+                keys.extend(*new);
+                let subject = changes[*n].subject;
+                match old {
+                    Some(old) => self.split.insert(subject, *old),
+                    None => self.split.remove(&subject),
+                };
+            } else {
+                keys.extend(*old);
+            }
+        }
+        for keys in keys.chunks(MAX) {
+            // Ends that are left over are read by nobody.
+            let _ = self.ends.delete(keys);
+        }
     }
 
     /// Enters ends under a key that no entry points to.

@@ -79,6 +79,13 @@ impl Pins {
         is_known.then(|| self.folder.join(name))
     }
 
+    /// The layout of the maps whose bans are in force, if it is not this one.
+    pub(super) fn foreign_layout(&self) -> Option<u32> {
+        let current = fs::read_link(self.folder.join(CURRENT)).ok()?;
+        let (layout, _) = generation(current.file_name()?.to_str()?)?;
+        (layout != LAYOUT).then_some(layout)
+    }
+
     /// Makes a folder for the maps of this run. Those that starts have left which were broken off are taken out: a start that fails again
     /// and again, as for want of memory, must not take more of it each time.
     pub(super) fn new_maps(&self) -> Result<PathBuf> {

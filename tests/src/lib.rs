@@ -63,10 +63,19 @@ pub fn programs() -> PathBuf {
 /// # Panics
 ///
 /// When it does not within [`DEADLINE`].
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    eventually_within(DEADLINE, what, condition);
+}
+
+/// Waits until `condition` holds, where that takes a great deal of work.
+///
+/// # Panics
+///
+/// When it does not in time.
+pub fn eventually_within(time: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + time;
     while !condition() {
-        assert!(Instant::now() < deadline, "not within {} s: {what}", DEADLINE.as_secs());
+        assert!(Instant::now() < deadline, "not within {} s: {what}", time.as_secs());
         std::thread::park_timeout(POLL);
     }
 }

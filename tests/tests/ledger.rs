@@ -26,8 +26,8 @@ use blocker::ledger::store::Store;
 use blocker_lab::network::SPAMMERS;
 use blocker_lab::smtp::Reach;
 use blocker_tests::agent::program;
-use blocker_tests::eventually;
 use blocker_tests::relay::Relay;
+use blocker_tests::{DEADLINE, eventually, eventually_within};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::Signal;
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::fail2ban::Foreign;
 use super::store::{Entered, Store};
 use super::{Allowlist, Entry, Ledger};
-use crate::ban::{Ban, Expiry, JailId, Origin};
+use crate::ban::{Ban, Expiry, JailId, Networks, Origin};
 use crate::config::Settings;
 use crate::jail::BanTime;
 
@@ -39,7 +39,7 @@ pub struct Imported {
 pub struct Import {
     ledger: Ledger,
     store: Store,
-    jails: BTreeMap<String, (JailId, BanTime)>,
+    jails: BTreeMap<String, (JailId, BanTime, Networks)>,
     now: Timestamp,
     result: Imported,
 }
@@ -63,7 +63,10 @@ impl Import {
             ledger,
             store,
             jails: jails
-                .map(|(id, jail)| (jail.name.clone(), (id, jail.rules.ban_time)))
+                .map(|(id, jail)| {
+                    let ignored = jail.rules.ignore.iter().copied().collect();
+                    (jail.name.clone(), (id, jail.rules.ban_time, ignored))
+                })
                 .collect(),
             now,
             result: Imported::default(),
@@ -93,13 +96,17 @@ impl Import {
             self.result.over += 1;
             return Ok(());
         }
-        let Some((jail, ban_time)) = self.jails.get(&foreign.jail) else {
+        let Some((jail, ban_time, ignored)) = self.jails.get(&foreign.jail) else {
             *self.result.not_configured.entry(foreign.jail).or_default() += 1;
             return Ok(());
         };
         let until = until(foreign.length.unwrap_or(*ban_time));
         if until <= Expiry::At(self.now) {
             self.result.over += 1;
+            return Ok(());
+        }
+        if ignored.cover(subject) {
+            self.result.allowed += 1;
             return Ok(());
         }
         let ban = Ban {

@@ -61,7 +61,7 @@ fn killed_at_random_moments_it_has_every_ban_on_disk_that_it_told_of_and_in_the_
     let expected: BTreeSet<String> = (0..written.load(Ordering::Relaxed))
         .map(|n| host(n).to_string())
         .collect();
-    eventually("everybody is banned whom the log names", || {
+    eventually_within(3 * DEADLINE, "everybody is banned whom the log names", || {
         relay.metric("blocker_bans_active{jail=\"spam\"}") == expected.len() as u64
     });
     agent.stop();

@@ -6,6 +6,7 @@
 
 mod clock;
 mod logs;
+mod past;
 mod tally;
 
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use jiff::tz::TimeZone;
 use self::clock::{Clock, Seen};
 pub use self::logs::Unreadable;
 use self::logs::{Logs, OpenWith, Reading};
+use self::past::Past;
 pub use self::tally::{Counts, MAX_HOSTS, Tally};
-use crate::ban::{Ban, Failure, Ipv6Prefix, JailId, Ports, Scope, Subject};
+use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, JailId, Ports, Scope, Subject};
 use crate::config::JailSettings;
 use crate::filter::Filter;
 use crate::filter::log::{Finding, JailFilter, LineResult, LogFilters};
@@ -33,6 +35,7 @@ const MAX_HELD: usize = 1000;
 pub struct Replay {
     jails: Vec<ReplayedJail>,
     ledger: Ledger,
+    past: Past,
     clock: Clock,
     tally: Tally,
     /// What was found in the line at hand.
@@ -88,6 +91,7 @@ impl Replay {
             tally: Tally::new(jails.len()),
             jails,
             ledger: Ledger::new(allowlist),
+            past: Past::new(),
             clock: Clock::default(),
             found: Vec::new(),
             held: Vec::new(),
@@ -208,7 +212,11 @@ impl Replay {
     /// Counts a failure; the ban that it leads to, where it leads to one.
     fn judge(&mut self, failure: &Failure, now: Timestamp) -> Option<Ban> {
         let Self {
-            jails, ledger, tally, ..
+            jails,
+            ledger,
+            past,
+            tally,
+            ..
         } = self;
         let replayed = jails.get_mut(usize::from(failure.jail.0))?;
         ledger.expire(now);
@@ -226,8 +234,24 @@ impl Replay {
         let Decision::Ban(ban) = decision else {
             return None;
         };
+        let ban = match replayed.jail.increment() {
+            None => ban,
+            Some(increment) => {
+                let by = (!increment.overall_jails).then_some(ban.jail);
+                // One that is in force is made longer, and is not one more.
+                let in_force = ledger.get(ban.subject, ban.jail).is_some();
+                let earlier = past.bans(ban.subject, by).saturating_sub(in_force.into());
+                replayed.jail.lengthen(ban, earlier, now)
+            }
+        };
+        if ban.until <= Expiry::At(now) {
+            return None;
+        }
         match ledger.enter(ban.clone()) {
-            Entry::New(_) | Entry::Extended(_) => {
+            entry @ (Entry::New(_) | Entry::Extended(_)) => {
+                if matches!(entry, Entry::New(_)) {
+                    past.remember(&ban);
+                }
                 tally.count(ban.jail, ban.subject, |counts| counts.bans += 1);
                 return Some(ban);
             }

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::ban::Expiry;
 use crate::filter::definition::Definition;
-use crate::jail::{BanTime, Rules};
+use crate::jail::{BanTime, Growth, Increment, Rules};
 use crate::problem::Place;
 
 /// A jail that bans for ten minutes those who fail twice within ten.
@@ -100,13 +100,42 @@ fn a_ban_is_made_and_ends_by_the_logs_clock_and_may_be_made_again() {
 }
 
 #[test]
+fn bans_grow_for_who_comes_back_where_the_jail_says_so() {
+    let mut jail = spam();
+    jail.rules.increment = Some(Increment {
+        growth: Growth::Doubling,
+        factor: 1.0,
+        max_time: None,
+        random_time: SignedDuration::ZERO,
+        overall_jails: false,
+    });
+    let (bans, _) = over(
+        vec![jail],
+        &[],
+        &[
+            "2025-06-01T00:00:00Z bad 192.0.2.7\n2025-06-01T00:00:00Z bad 192.0.2.7\n\
+           2025-06-01T01:00:00Z bad 192.0.2.7\n2025-06-01T01:00:00Z bad 192.0.2.7\n\
+           2025-06-01T02:00:00Z bad 192.0.2.7\n2025-06-01T02:00:00Z bad 192.0.2.7\n",
+        ],
+    );
+    assert_eq!(
+        bans,
+        [
+            "2025-06-01T00:00:00Z spam 192.0.2.7 2025-06-01T00:10:00Z",
+            "2025-06-01T01:00:00Z spam 192.0.2.7 2025-06-01T01:20:00Z",
+            "2025-06-01T02:00:00Z spam 192.0.2.7 2025-06-01T02:40:00Z",
+        ]
+    );
+}
+
+#[test]
 fn lines_out_of_order_count_by_their_own_time_and_do_not_turn_back_the_clock() {
     let (bans, _) = over(
         vec![spam()],
         &[],
         &["2025-06-01T00:01:03Z good\n2025-06-01T00:01:00Z bad 192.0.2.7\n2025-06-01T00:00:58Z bad 192.0.2.7\n"],
     );
-    assert_eq!(bans, ["2025-06-01T00:01:03Z spam 192.0.2.7 2025-06-01T00:10:58Z"]);
+    assert_eq!(bans, ["2025-06-01T00:00:58Z spam 192.0.2.7 2025-06-01T00:10:58Z"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The agent: starts the stages, joins them, stops them in order.
 //!
-//! The only room that knows all others. Lines are read, dated and filtered on one thread a log; failures go through one bounded
+//! The only room that knows all others. Lines are read, dated and filtered on one thread a source; failures go through one bounded
 //! channel to the thread that counts, decides and enforces; what the two have to do with each other is only this file's business.
 //! If a thread ends unasked, the agent ends with an error, for its supervisor to start it again.
 
@@ -10,12 +10,13 @@ mod judge;
 mod names;
 mod reader;
 mod reconcile;
+mod sources;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -28,23 +29,22 @@ use tokio::sync::{mpsc, oneshot};
 use self::allow::{Refresh, Wanted as LookUp};
 use self::ignore::{Asking, Ignore};
 use self::judge::{Allowing, Judge};
-use self::reader::{Out, Reader, Watcher};
+use self::reader::{Out, Reader};
 use self::reconcile::Reconcile;
 use crate::api::http;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::JailId;
 use crate::config::{JailSettings, Settings};
-use crate::filter::matcher::{Matcher, Search};
 use crate::firewall::interfaces::LinkWatch;
 use crate::firewall::{self, JailScope, Wanted};
 use crate::instance::{Instance, Namespace};
-use crate::jail::Jail;
 use crate::ledger::brake::{Brake, Seen};
 use crate::ledger::store::Store;
 use crate::ledger::{Allowlist, Entry, Ledger, own_addresses};
 use crate::machine;
 use crate::privileges;
 use crate::service::{self, Pulse};
+use crate::source::position::Positions;
 use crate::source::watch::Stop;
 
 /// The file, beside the ledger, of what the allowlist's names and SPF records came to last.
@@ -249,20 +249,21 @@ impl Stages {
             }
         };
         let (name_queue, unresolved) = sync_channel(names::QUEUE);
-        let (logs, mut jails) = by_log(jails, metrics);
+        let (groups, mut jails) = sources::grouped(jails, metrics);
         for ((_, jail), ignored) in jails.iter_mut().zip(&decisions.ignored) {
             jail.ignore_also(ignored);
         }
+        // Kept as long as the agent runs.
+        let positions = Positions::default();
 
-        let readers = logs.into_iter().map(|(log, watchers)| {
-            let name = log.display().to_string();
-            let lines = metrics.lines(&name);
+        let readers = groups.into_iter().map(|group| {
+            let name = group.kind.name();
             let out = Out {
                 failures: failures.clone(),
                 names: name_queue.clone(),
                 seen: Arc::clone(&decisions.seen),
             };
-            Ok((name, Reader::new(&log, watchers, out, lines, stop.clone())?))
+            Ok((name, Reader::new(group, &positions, out, metrics, stop.clone())?))
         });
         let mut readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
         let pulse = Pulse::new();
@@ -274,6 +275,7 @@ impl Stages {
             brake: decisions.brake,
             firewall: Arc::clone(firewall),
             metrics: Arc::clone(metrics),
+            positions,
             refused: BTreeSet::new(),
             tried: None,
             retry: Timestamp::MIN,
@@ -353,29 +355,6 @@ fn asking(jails: &[JailSettings], metrics: &Metrics) -> Option<Vec<Asking>> {
             .unwrap_or_default(),
     };
     asks.then(|| (0..).map(JailId).zip(jails).map(asking).collect())
-}
-
-/// Jails by the log that they watch.
-type Watchers = BTreeMap<PathBuf, Vec<Watcher>>;
-
-/// Turns jails with logs into logs with jails, so that each log is read once.
-fn by_log(jails: Vec<JailSettings>, metrics: &Metrics) -> (Watchers, Vec<(String, Jail)>) {
-    let mut logs = Watchers::new();
-    let mut counting = Vec::with_capacity(jails.len());
-    for (id, jail) in (0..).map(JailId).zip(jails) {
-        for log in jail.logs {
-            let Some(metrics) = metrics.jail(id) else { continue };
-            logs.entry(log).or_default().push(Watcher {
-                jail: id,
-                name: jail.name.clone(),
-                matcher: Matcher::new(Arc::clone(&jail.filter), Search::First),
-                zone: jail.zone.clone(),
-                metrics: metrics.clone(),
-            });
-        }
-        counting.push((jail.name, Jail::new(jail.rules)));
-    }
-    (logs, counting)
 }
 
 /// Starts a thread that tells when it ends, even by a panic.

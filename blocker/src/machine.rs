@@ -3,12 +3,14 @@
 //! Only looks; nothing is changed. `blocker check` and start-up look with the same eyes.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use caps::{CapSet, Capability};
 
 use crate::config::{FirewallChoice, JailSettings};
 use crate::firewall::interfaces::{self, Pattern};
+use crate::source::{Log, journal};
 
 /// First kernel that takes the XDP program: 5.18 brought `xdp.frags`.
 const XDP_KERNEL: (u32, u32) = (5, 18);
@@ -82,7 +84,7 @@ fn logs(jail: &JailSettings) -> Option<String> {
     for log in &jail.logs {
         match readable(log) {
             Ok(()) => return None,
-            Err(error) => failed.push(format!("{}: {error}", log.display())),
+            Err(error) => failed.push(format!("{log}: {error}")),
         }
     }
     let JailSettings { name, logs_place, .. } = jail;
@@ -92,10 +94,29 @@ fn logs(jail: &JailSettings) -> Option<String> {
     ))
 }
 
-fn readable(log: &Path) -> std::io::Result<()> {
-    let metadata = File::open(log)?.metadata()?;
+fn readable(log: &Log) -> io::Result<()> {
+    match log {
+        Log::Files(path) => {
+            let mut found = glob::glob(&path.to_string_lossy()).into_iter().flatten().flatten();
+            readable_file(&found.next().unwrap_or_else(|| path.clone()))
+        }
+        Log::Journal(_) if journal::is_installed() => Ok(()),
+        Log::Journal(_) => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("the program {} is not on this machine", journal::PROGRAM),
+        )),
+        Log::Input => Ok(()),
+    }
+}
+
+fn readable_file(path: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
-        return Err(std::io::ErrorKind::IsADirectory.into());
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    // To open a pipe would wait for whoever writes to it.
+    if metadata.is_file() {
+        File::open(path)?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub use self::tally::{Counts, MAX_HOSTS, Tally};
 use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, JailId, Ports, Scope, Subject};
 use crate::config::JailSettings;
 use crate::filter::Filter;
-use crate::filter::log::{Finding, JailFilter, LineResult, LogFilters};
+use crate::filter::log::{Dated, Finding, JailFilter, LineResult, LogFilters, LogLine};
 use crate::filter::matcher::{Matcher, Search};
 use crate::jail::{Decision, Jail};
 use crate::ledger::{Allowlist, Entry, Ledger};
@@ -120,6 +120,7 @@ impl Replay {
                 jail,
                 matcher: Matcher::new(Arc::clone(filter), Search::First),
                 zone: zone.clone(),
+                logs: vec![0],
             }))
         };
         let open_with = OpenWith {
@@ -153,8 +154,16 @@ impl Replay {
         tell: &mut impl FnMut(&str, &Ban) -> Result<(), E>,
     ) -> Result<(), E> {
         let Self { found, tally, .. } = self;
-        // A line that carries no date was written when the one before it was.
-        let read = log.filters.find(line, log.written, log.time, |finding| match finding {
+        let line = LogLine {
+            text: line,
+            logs: &[0],
+            // A line that carries no date was written when the one before it was.
+            dated: Dated::ByText {
+                now: log.written,
+                undated: log.time,
+            },
+        };
+        let read = log.filters.find(line, |finding| match finding {
             Finding::Failure(failure) => found.push(failure),
             Finding::Named { .. } | Finding::Unbannable(_) => tally.unbannable += 1,
             Finding::GivenUp(_, searches) => tally.given_up += searches,

@@ -70,6 +70,33 @@ impl Agent {
         }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The process ids of its children by this name.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    #[must_use]
+    pub fn children(&self, name: &str) -> Vec<u32> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).expect("the agent lives");
+        let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(thread.ok()?.path().join("children")).ok()
+        };
+        let children: Vec<String> = threads.filter_map(of_thread).collect();
+        let children = children
+            .iter()
+            .flat_map(|text| text.split_whitespace())
+            .filter_map(|pid| pid.parse().ok());
+        let is_called =
+            |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == name);
+        children.filter(is_called).collect()
+    }
+
     /// Waits for a line that contains all of these parts, and gives it. Lines before it are passed over.
     ///
     /// # Panics
@@ -95,12 +122,6 @@ impl Agent {
     pub fn said(&mut self) -> &[String] {
         self.seen.extend(self.lines.try_iter());
         &self.seen
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// The memory that it has in RAM, in KiB.

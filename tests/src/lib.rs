@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod behaviour;
+pub mod journal;
 pub mod relay;
 
 use std::path::PathBuf;

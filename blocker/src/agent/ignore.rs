@@ -18,6 +18,7 @@ use lru::LruCache;
 use prometheus_client::metrics::counter::Counter;
 
 use self::run::{Outcome, run};
+use super::reader::Batch;
 use crate::ban::Failure;
 use crate::jail::ignore_command::IgnoreCommand;
 use crate::source::watch::Stop;
@@ -45,7 +46,7 @@ pub(super) struct Asking {
 /// The stage.
 pub(super) struct Ignore {
     shared: Arc<Shared>,
-    out: SyncSender<Vec<Failure>>,
+    out: SyncSender<Batch>,
     stop: Stop,
 }
 
@@ -67,7 +68,7 @@ type Host = (usize, IpAddr);
 
 impl Ignore {
     /// A stage that hands failures on to `out`.
-    pub(super) fn new(jails: Vec<Asking>, out: SyncSender<Vec<Failure>>, stop: Stop) -> Self {
+    pub(super) fn new(jails: Vec<Asking>, out: SyncSender<Batch>, stop: Stop) -> Self {
         let cache = |jail: &Asking| {
             let count = NonZeroUsize::new(jail.command.as_ref()?.max_count)?;
             Some(LruCache::new(count))
@@ -88,7 +89,7 @@ impl Ignore {
     }
 
     /// Works until every sender of failures is gone; what still waits then is dropped.
-    pub(super) fn run(self, failures: &Receiver<Vec<Failure>>) {
+    pub(super) fn run(self, batches: &Receiver<Batch>) {
         let (ask, asked) = sync_channel(MAX_WAITING);
         let asked = Arc::new(Mutex::new(asked));
         let workers: Vec<JoinHandle<()>> = (0..AT_A_TIME)
@@ -110,12 +111,15 @@ impl Ignore {
             tracing::error!("no thread can be started that runs ignorecommands");
             return;
         }
-        for batch in failures {
+        for Batch { failures, read } in batches {
             let now = Instant::now();
-            let through: Vec<Failure> = batch
+            let through = failures
                 .into_iter()
-                .filter_map(|failure| self.shared.sort(failure, &ask, now))
-                .collect();
+                .filter_map(|failure| self.shared.sort(failure, &ask, now));
+            let through = Batch {
+                failures: through.collect(),
+                read,
+            };
             if !through.is_empty() && self.out.send(through).is_err() {
                 break;
             }
@@ -193,7 +197,7 @@ impl State {
 }
 
 /// Runs commands until nobody asks for any more, or the agent stops.
-fn work(shared: &Shared, asked: &Mutex<Receiver<Host>>, out: &SyncSender<Vec<Failure>>, stop: &Stop) {
+fn work(shared: &Shared, asked: &Mutex<Receiver<Host>>, out: &SyncSender<Batch>, stop: &Stop) {
     loop {
         let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(host) = next else { return };
@@ -218,7 +222,7 @@ fn work(shared: &Shared, asked: &Mutex<Receiver<Host>>, out: &SyncSender<Vec<Fai
         };
         tracing::debug!(jail = %shared.jails[jail].name, %address, ignored, "the ignorecommand was asked");
         let failures = shared.answer(host, ignored, now + holds);
-        if !ignored && !failures.is_empty() && out.send(failures).is_err() {
+        if !ignored && !failures.is_empty() && out.send(Batch::of(failures)).is_err() {
             return;
         }
     }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::allow::Allowing;
+use super::reader::Batch;
 use super::reconcile::Reconcile;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Ban, Change, Expiry, Failure, JailId, Subject};
@@ -25,6 +26,7 @@ use crate::ledger::brake::{Brake, Reason, Turn};
 use crate::ledger::store::{Entered, Store};
 use crate::ledger::{Entry, Ledger};
 use crate::service::Pulse;
+use crate::source::position::Positions;
 
 /// How often what the kernel refused is tried again, and the longest wait for a ban's end.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,6 +52,8 @@ pub(super) struct Judge {
     pub(super) brake: Brake,
     pub(super) firewall: SharedFirewall,
     pub(super) metrics: Arc<Metrics>,
+    /// Up to where sources were read and judged.
+    pub(super) positions: Positions,
     /// Hosts and networks for which the kernel does not hold what the ledger says.
     pub(super) refused: BTreeSet<Subject>,
     /// The last of them that was tried again: the next come after it.
@@ -72,15 +76,17 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Works until every sender of failures is gone.
-    pub(super) fn run(mut self, failures: &Receiver<Vec<Failure>>) {
+    pub(super) fn run(mut self, batches: &Receiver<Batch>) {
         self.lift_ignored(Timestamp::now());
         loop {
             self.pulse.beat();
-            match failures.recv_timeout(self.wait(Timestamp::now())) {
+            match batches.recv_timeout(self.wait(Timestamp::now())) {
                 Ok(batch) => {
-                    let batches: Vec<Vec<Failure>> =
-                        [batch].into_iter().chain(failures.try_iter().take(TOGETHER)).collect();
-                    self.judge(batches.iter().flatten(), Timestamp::now());
+                    let batches: Vec<Batch> = [batch].into_iter().chain(batches.try_iter().take(TOGETHER)).collect();
+                    self.judge(batches.iter().flat_map(|batch| &batch.failures), Timestamp::now());
+                    for (source, position) in batches.into_iter().flat_map(|batch| batch.read) {
+                        self.positions.set(source, position);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 
+use super::reader::Batch;
 use crate::ban::{Failure, JailId};
 use crate::resolve::Resolver;
 
@@ -21,7 +22,7 @@ pub(super) struct Unresolved {
 }
 
 /// Looks names up until every sender is gone, or nobody wants failures any more. A host with several addresses fails with each.
-pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Vec<Failure>>) {
+pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Batch>) {
     let mut resolver = Resolver::default();
     for unresolved in names {
         let Unresolved {
@@ -44,7 +45,7 @@ pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Vec<Failur
         tracing::debug!(?name, addresses = found.len(), "a host's name was looked up");
         if found.is_empty() {
             unbannable.inc();
-        } else if failures.send(found).is_err() {
+        } else if failures.send(Batch::of(found)).is_err() {
             return;
         }
     }

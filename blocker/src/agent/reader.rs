@@ -1,42 +1,76 @@
 //! The line path: a source's lines through the filters of all its jails, on a thread of its own.
 
-use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::names::Unresolved;
-use crate::api::metrics::{JailMetrics, LineMetrics};
+use super::sources::{Group, Kind};
+use crate::api::metrics::{JailMetrics, LineMetrics, Metrics};
 use crate::ban::{Failure, JailId};
 use crate::filter::Filter;
-use crate::filter::log::{Finding, JailFilter, LineResult, LogFilters};
+use crate::filter::log::{Dated, Finding, JailFilter, LineResult, LogFilters, LogLine};
 use crate::filter::matcher::Matcher;
 use crate::ledger::brake::Seen;
-use crate::source::tail::{Begin, Tail};
-use crate::source::watch::{Stop, Watch, Woken};
+use crate::source::files::Files;
+use crate::source::input::Input;
+use crate::source::journal::Journal;
+use crate::source::position::{Position, Positions, SourceId};
+use crate::source::tail::ReadBack;
+use crate::source::watch::{Stop, Woken};
+use crate::source::{Line, LogState, Source, Written};
 
 /// How much of a log that is there at the start is read: what was written while no agent ran. Lines older than a jail's
 /// `findtime` lead to nothing, so this only bounds the work.
 const READ_BACK: u64 = 64 * 1024 * 1024;
 /// Between two complaints about the same expression.
 const COMPLAIN: Duration = Duration::from_secs(60);
+/// Between two tellings of a position where no failure tells it.
+const TELL: Duration = Duration::from_secs(1);
 
-/// A log file and the jails that read it.
+/// A source and the jails that read it.
 pub(super) struct Reader {
-    tail: Tail,
-    watch: Watch,
+    source: Box<dyn Source>,
     stop: Stop,
     filters: LogFilters,
     jails: Vec<Watched>,
     out: Out,
+    logs: Vec<Counts>,
+    told: Instant,
+}
+
+/// What is counted of a log.
+struct Counts {
     metrics: LineMetrics,
-    /// Whether everything that was there at the start has been read, so that lines are of now.
-    live: bool,
+    /// When the last line was written.
+    last: Option<Timestamp>,
+}
+
+/// What a reader hands on at a time.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Failures, in the order of their lines.
+    pub(super) failures: Vec<Failure>,
+    /// Up to where sources are read and judged with these failures.
+    pub(super) read: Vec<(SourceId, Position)>,
+}
+
+impl Batch {
+    /// Failures that say nothing of how far anything was read.
+    pub(super) const fn of(failures: Vec<Failure>) -> Self {
+        Self {
+            failures,
+            read: Vec::new(),
+        }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.failures.is_empty() && self.read.is_empty()
+    }
 }
 
 /// A jail as a reader knows it.
@@ -46,11 +80,13 @@ pub(super) struct Watcher {
     pub(super) matcher: Matcher,
     pub(super) zone: TimeZone,
     pub(super) metrics: JailMetrics,
+    /// Which of the source's logs it reads, by their numbers.
+    pub(super) logs: Vec<usize>,
 }
 
 /// Where failures go.
 pub(super) struct Out {
-    pub(super) failures: SyncSender<Vec<Failure>>,
+    pub(super) failures: SyncSender<Batch>,
     /// Those of hosts that a line names instead of giving their address.
     pub(super) names: SyncSender<Unresolved>,
     /// The hosts that lines name, failed or not.
@@ -58,94 +94,148 @@ pub(super) struct Out {
 }
 
 impl Reader {
-    /// Opens the log.
-    pub(super) fn new(log: &Path, watchers: Vec<Watcher>, out: Out, metrics: LineMetrics, stop: Stop) -> Result<Self> {
-        let tail = Tail::new(log, Begin::Before(READ_BACK)).with_context(|| format!("{}", log.display()))?;
-        let watch = Watch::new(log, stop.clone()).with_context(|| {
-            format!(
-                "{}: cannot be watched; raise fs.inotify.max_user_instances",
-                log.display()
-            )
-        })?;
-        if !tail.exists() {
-            tracing::warn!(source = %log.display(), "the log does not exist yet and is waited for");
-        }
-        let (filters, jails) = apart(watchers);
+    /// Opens the source, and goes on where `positions` say.
+    pub(super) fn new(group: Group, positions: &Positions, out: Out, metrics: &Metrics, stop: Stop) -> Result<Self> {
+        let Group {
+            kind,
+            watchers,
+            find_time,
+        } = group;
+        let (mut filters, jails) = apart(watchers);
+        let now = Timestamp::now();
+        let since = now.saturating_sub(find_time).unwrap_or(Timestamp::MIN);
+        let source: Box<dyn Source> = match kind {
+            Kind::Files(paths) => {
+                let back = ReadBack {
+                    bytes: READ_BACK,
+                    since,
+                };
+                let mut date_of = |line: &[u8]| filters.latest_time(&String::from_utf8_lossy(line), now);
+                let files = Files::new(&paths, positions, back, stop.clone(), &mut date_of);
+                Box::new(files.context("log files cannot be watched; raise fs.inotify.max_user_instances")?)
+            }
+            Kind::Journal(selection) => Box::new(Journal::new(selection, positions, since, stop.clone())),
+            Kind::Input => Box::new(Input::new(stop.clone())),
+        };
+        let counts = |log: &LogState| Counts {
+            metrics: metrics.lines(&log.name),
+            last: None,
+        };
         Ok(Self {
-            tail,
-            watch,
+            logs: source.logs().iter().map(counts).collect(),
+            source,
             stop,
             filters,
             jails,
             out,
-            metrics,
-            live: false,
+            told: Instant::now(),
         })
     }
 
     /// Reads until it is told to stop, or nobody wants failures any more.
     pub(super) fn run(mut self) {
-        let mut trouble = Trouble::default();
+        let mut cannot_wait = Complaint::default();
         while !self.stop.is_given() {
-            let mut found = Vec::new();
-            let more = match self.read(&mut found) {
-                Ok(more) => {
-                    trouble.over(self.tail.path());
-                    self.live |= !more;
-                    more
-                }
-                Err(error) => {
-                    trouble.begins(self.tail.path(), &error);
-                    false
-                }
-            };
-            if !found.is_empty() && self.out.failures.send(found).is_err() {
+            let now = Instant::now();
+            let mut batch = Batch::default();
+            let more = self.read(now, &mut batch.failures);
+            if !batch.failures.is_empty() || now.duration_since(self.told) >= TELL {
+                self.told = now;
+                batch.read = self.source.positions();
+            }
+            if !self.hand_on(batch) {
                 return;
             }
             if more {
                 continue;
             }
-            match self.watch.wait() {
+            match self.source.wait() {
                 Ok(Woken::Look) => {}
-                Ok(Woken::Stop) => return,
-                Err(error) => trouble.begins(self.tail.path(), &error),
+                Ok(Woken::Stop) => break,
+                Err(error) => {
+                    if cannot_wait.is_due() {
+                        tracing::error!(%error, "the kernel does not tell when there is more to read");
+                    }
+                }
             }
         }
+        let read = self.source.positions();
+        self.hand_on(Batch {
+            read,
+            ..Batch::default()
+        });
+    }
+
+    /// Hands a batch on, and says whether anybody wants it.
+    fn hand_on(&self, batch: Batch) -> bool {
+        batch.is_empty() || self.out.failures.send(batch).is_ok()
     }
 
     /// Reads some of what is there and says whether there may be more.
-    fn read(&mut self, found: &mut Vec<Failure>) -> std::io::Result<bool> {
+    fn read(&mut self, since: Instant, found: &mut Vec<Failure>) -> bool {
         let Self {
-            tail,
+            source,
             filters,
             jails,
             out,
-            metrics,
-            live,
+            logs,
             ..
         } = self;
         let now = Timestamp::now();
-        // A line that carries no date was written when it is read, unless it lay there before.
-        let undated = live.then_some(now);
-        let progress = tail.read(Instant::now(), |line| {
-            out.seen.line(line, now);
-            let line = String::from_utf8_lossy(line);
-            let line = line.strip_suffix('\r').unwrap_or(&line);
-            let each = |finding| hand_on(finding, jails, out, found);
-            match filters.find(line, now, undated, each).result {
-                LineResult::Matched => metrics.matched.inc(),
-                LineResult::Ignored => metrics.ignored.inc(),
-                LineResult::Missed => metrics.missed.inc(),
-                LineResult::Undated => metrics.undated.inc(),
+        let more = source.read(since, &mut |line| {
+            out.seen.line(line.bytes, now);
+            let (time, result) = find(&line, now, filters, |finding| hand_on(finding, jails, out, found));
+            let Some(log) = line.logs.first().and_then(|log| logs.get_mut(*log)) else {
+                return;
             };
-        })?;
-        self.metrics.cut.inc_by(progress.cut);
-        if progress.rotated {
-            self.watch.renew();
-            tracing::info!(source = %self.tail.path().display(), "the log was rotated");
+            log.last = time.or(log.last);
+            log.metrics.cut.inc_by(line.cut.into());
+            match result {
+                LineResult::Matched => log.metrics.matched.inc(),
+                LineResult::Ignored => log.metrics.ignored.inc(),
+                LineResult::Missed => log.metrics.missed.inc(),
+                LineResult::Undated => log.metrics.undated.inc(),
+            };
+        });
+        for (state, log) in source.logs().iter().zip(logs) {
+            log.metrics.lag.set(lag(state, log.last, since, now));
         }
-        Ok(progress.more)
+        more
     }
+}
+
+/// By how many seconds a log is read behind what was written.
+fn lag(state: &LogState, last: Option<Timestamp>, since: Instant, now: Timestamp) -> f64 {
+    let unread = state
+        .trouble
+        .map_or(0.0, |trouble| since.duration_since(trouble).as_secs_f64());
+    let behind = last
+        .filter(|_| state.more)
+        .map_or(SignedDuration::ZERO, |last| now.duration_since(last));
+    behind.as_secs_f64().max(unread)
+}
+
+/// Applies the filters of all jails that read a line to it, and says when it was written.
+fn find(
+    line: &Line<'_>,
+    now: Timestamp,
+    filters: &mut LogFilters,
+    each: impl FnMut(Finding),
+) -> (Option<Timestamp>, LineResult) {
+    let text = String::from_utf8_lossy(line.bytes);
+    // A line that carries no date was written when it is read, unless it lay there before.
+    let undated = (line.written == Written::Now).then_some(now);
+    let dated = match line.written {
+        Written::At(time) => Dated::At(time),
+        Written::Now | Written::Before => Dated::ByText { now, undated },
+    };
+    let line = LogLine {
+        text: text.strip_suffix('\r').unwrap_or(&text),
+        logs: line.logs,
+        dated,
+    };
+    let found = filters.find(line, each);
+    (found.time.or(undated), found.result)
 }
 
 /// Hands on what was found in a line.
@@ -190,17 +280,15 @@ struct Watched {
     name: String,
     filter: Arc<Filter>,
     metrics: JailMetrics,
-    /// When it was said that the filter's expressions are given up on.
-    complained: Option<Instant>,
+    /// That the filter's expressions are given up on.
+    complaint: Complaint,
 }
 
 impl Watched {
     /// Says once in a while that the filter's expressions are given up on.
     fn given_up(&mut self, searches: u64) {
         self.metrics.limit_hits.inc_by(searches);
-        let now = Instant::now();
-        if self.complained.is_none_or(|last| now.duration_since(last) >= COMPLAIN) {
-            self.complained = Some(now);
+        if self.complaint.is_due() {
             tracing::warn!(
                 jail = %self.name,
                 filter = %self.filter.name(),
@@ -208,6 +296,22 @@ impl Watched {
                  simplify it: `blocker test --list-regexes` shows which are run by fancy-regex"
             );
         }
+    }
+}
+
+/// When something was complained of, so that it is only once in a while.
+#[derive(Default)]
+struct Complaint(Option<Instant>);
+
+impl Complaint {
+    /// Whether it is time to complain, which is then done.
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.0.is_none_or(|last| now.duration_since(last) >= COMPLAIN);
+        if is_due {
+            self.0 = Some(now);
+        }
+        is_due
     }
 }
 
@@ -220,33 +324,16 @@ fn apart(watchers: Vec<Watcher>) -> (LogFilters, Vec<Watched>) {
             name: watcher.name,
             filter: Arc::clone(watcher.matcher.filter()),
             metrics: watcher.metrics,
-            complained: None,
+            complaint: Complaint::default(),
         });
         filters.push(JailFilter {
             jail: watcher.jail,
             matcher: watcher.matcher,
             zone: watcher.zone,
+            logs: watcher.logs,
         });
     }
     (LogFilters::new(filters), watched)
-}
-
-/// Says once that a log cannot be read, and once that it can be again.
-#[derive(Default)]
-struct Trouble(bool);
-
-impl Trouble {
-    fn begins(&mut self, log: &Path, error: &impl fmt::Display) {
-        if !std::mem::replace(&mut self.0, true) {
-            tracing::error!(source = %log.display(), %error, "the log cannot be read; trying again every second");
-        }
-    }
-
-    fn over(&mut self, log: &Path) {
-        if std::mem::take(&mut self.0) {
-            tracing::info!(source = %log.display(), "the log can be read again");
-        }
-    }
 }
 
 #[cfg(test)]

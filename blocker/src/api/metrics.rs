@@ -32,6 +32,7 @@ pub struct Metrics {
     cut: Family<SourceLabels, Counter>,
     /// Look-ups for the allowlist that had no answer.
     pub refresh_errors: Counter,
+    lag: Family<SourceLabels, Gauge<f64, AtomicU64>>,
     /// Changes that the kernel refused.
     pub refused: Counter,
     /// Differences between kernel and ledger that were found and mended.
@@ -79,6 +80,8 @@ pub struct LineMetrics {
     pub undated: Counter,
     /// Lines longer than what is read of a line; they are counted above too.
     pub cut: Counter,
+    /// Seconds by which what is read is behind what was written; 0 when all is read.
+    pub lag: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -132,6 +135,10 @@ impl Metrics {
             "log_lines_cut",
             "Log lines read only up to the longest length",
         );
+        let lag: Family<SourceLabels, Gauge<f64, AtomicU64>> = Family::default();
+        let help =
+            "How old the last line read is while more waits, and how long a log cannot be read; 0 when all is read";
+        registry.register("log_lag_seconds", help, lag.clone());
         let failures = counters(&mut registry, "failures", "Failures that filters found");
         let bans = counters(&mut registry, "bans", "Bans made");
         let active: Family<JailLabels, Gauge> = Family::default();
@@ -219,6 +226,7 @@ impl Metrics {
             lines,
             cut,
             refresh_errors,
+            lag,
             refused,
             mended,
             dry_run,
@@ -253,17 +261,16 @@ impl Metrics {
             };
             self.lines.get_or_create(&labels).clone()
         };
+        let labels = SourceLabels {
+            source: source.to_owned(),
+        };
         LineMetrics {
             matched: counter("matched"),
             ignored: counter("ignored"),
             missed: counter("missed"),
             undated: counter("undated"),
-            cut: self
-                .cut
-                .get_or_create(&SourceLabels {
-                    source: source.to_owned(),
-                })
-                .clone(),
+            cut: self.cut.get_or_create(&labels).clone(),
+            lag: self.lag.get_or_create(&labels).clone(),
         }
     }
 

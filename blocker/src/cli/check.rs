@@ -38,8 +38,8 @@ pub(super) fn check(options: Options) -> Result<ExitCode> {
 fn tell(settings: &Settings, interfaces: &[String], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "configuration: {}", printable(&settings.source))?;
     for jail in &settings.jails {
-        let logs: Vec<String> = jail.logs.iter().map(|log| log.display().to_string()).collect();
-        let logs = printable(&logs.join(" "));
+        let logs: Vec<String> = jail.logs.iter().map(ToString::to_string).collect();
+        let logs = printable(&logs.join(", "));
         writeln!(out, "jail {}: bans on {}, reads {logs}", jail.name, jail.scope)?;
     }
     let firewall = match settings.firewall {

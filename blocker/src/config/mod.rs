@@ -32,6 +32,7 @@ use crate::jail::Rules;
 use crate::jail::ignore_command::IgnoreCommand;
 use crate::ledger::brake::Limits;
 use crate::problem::{Place, Problem, Problems};
+use crate::source::Log;
 
 /// Where the configuration lies unless told otherwise.
 pub const DEFAULT_FOLDER: &str = "/etc/blocker";
@@ -99,8 +100,8 @@ pub struct JailSettings {
     pub filter: Arc<Filter>,
     /// The time zone of dates in its logs that name none.
     pub zone: TimeZone,
-    /// Its log files; at least one.
-    pub logs: Vec<PathBuf>,
+    /// Its logs; at least one.
+    pub logs: Vec<Log>,
     /// Where the configuration names them.
     pub logs_place: Place,
     /// When it bans.

@@ -58,7 +58,7 @@ fn an_operators_configuration_is_taken_as_it_is() {
     };
     assert_eq!(jail.name, "spam");
     assert_eq!(jail.scope.to_string(), "tcp/25");
-    assert_eq!(jail.logs, [PathBuf::from("/var/log/mail.log")]);
+    assert_eq!(jail.logs, [Log::Files("/var/log/mail.log".into())]);
     assert_eq!(jail.rules.ban_time, BanTime::For(SignedDuration::from_hours(1)));
     assert_eq!(jail.rules.find_time, SignedDuration::from_mins(10));
     assert_eq!(jail.rules.max_retry, 2);
@@ -273,7 +273,7 @@ fn a_distributions_configuration_is_taken_as_it_is() {
         panic!("one jail");
     };
     assert_eq!(jail.scope.to_string(), "tcp/25,465,587");
-    assert_eq!(jail.logs, [PathBuf::from("/var/log/mail.log")]);
+    assert_eq!(jail.logs, [Log::Files("/var/log/mail.log".into())]);
     assert!(fails(jail, "relay: y 192.0.2.7"));
     assert!(!fails(jail, "relay: x 192.0.2.7"), "that is another mode's");
     assert!(fails(jail, "extra relay 192.0.2.7 5%"), "the jail's own expression");
@@ -337,12 +337,10 @@ fn a_slip_of_the_finger_for_all_jails_is_refused_even_where_broken_ones_are_skip
 
 #[test]
 fn what_would_ban_the_wrong_host_is_refused() {
-    let text =
-        "[spam]\nenabled = true\nport = 25\nlogpath = /a\nignorecommand = /bin/friend <F-USER>\nbackend = systemd\n";
+    let text = "[spam]\nenabled = true\nport = 25\nlogpath = /a\nignorecommand = /bin/friend <F-USER>\n";
     let all = problems(text);
-    assert!(all[0].contains("jail.conf:6:") && all[0].contains("journal"), "{all:?}");
     assert!(
-        all[1].contains("jail.conf:5:") && all[1].contains("`<F-USER>`"),
+        all[0].contains("jail.conf:5:") && all[0].contains("`<F-USER>`"),
         "{all:?}"
     );
 }
@@ -369,6 +367,36 @@ fn whom_a_jail_ignores_is_read_in_every_way_it_is_written() {
         warnings.any(|warning| warning.what.contains(part) && warning.place.line == 6)
     };
     assert!(warned("ignoreself: has no effect"), "{:?}", settings.warnings);
+}
+
+#[test]
+fn a_jail_reads_the_journal_where_its_backend_says_so() {
+    let journal = "[spam]\nenabled = true\nport = 25\nbackend = systemd[journalpath=/run/j]\n";
+    let filter = "[Definition]\nfailregex = <lt_<logtype>/x> <HOST>\njournalmatch = _COMM=a + _COMM=b\n\
+                  [lt_file]\nx = FF\n[lt_journal]\nx = JJ\n";
+    let load = |jail: &str| load_files(&[("jail.conf", jail), ("filter.d/spam.conf", filter)]);
+    let settings = load(journal).unwrap();
+    let [jail] = settings.jails.as_slice() else {
+        panic!("one jail");
+    };
+    assert_eq!(jail.logs[0].to_string(), "journal /run/j _COMM=a + _COMM=b");
+    assert!(fails(jail, "JJ 192.0.2.7") && !fails(jail, "FF 192.0.2.7"));
+    let own = load(&format!("{journal}journalmatch = SYSLOG_FACILITY=2\n")).unwrap();
+    assert_eq!(own.jails[0].logs[0].to_string(), "journal /run/j SYSLOG_FACILITY=2");
+    for (line, part) in [
+        ("journalmatch = --file=/etc/shadow", "jail.conf:5:"),
+        ("backend = systemd[journalpaht=/]", "`journalpaht`"),
+    ] {
+        let problem = load(&format!("{journal}{line}\n")).unwrap_err().to_string();
+        assert!(problem.contains(part), "{problem}");
+    }
+}
+
+#[test]
+fn a_jail_may_read_standard_input() {
+    let text = "[spam]\nenabled = true\nport = 25\nlogpath = - /a -\n";
+    let settings = load_files(&[("jail.conf", text), ("filter.d/spam.conf", SPAM_CONF)]).unwrap();
+    assert_eq!(settings.jails[0].logs, [Log::Input, Log::Files("/a".into())]);
 }
 
 #[test]

@@ -14,13 +14,13 @@ use super::identity::Identity;
 use super::matcher::{Hit, Matcher};
 use crate::ban::{Failure, JailId};
 
-/// The filters that read one log.
+/// The filters that read one log, or several together.
 #[derive(Debug)]
 pub struct LogFilters {
     dated_alike: Vec<SameDates>,
 }
 
-/// A jail's filter at work on one log.
+/// A jail's filter at work.
 #[derive(Debug)]
 pub struct JailFilter {
     /// The jail that its failures count in.
@@ -29,6 +29,33 @@ pub struct JailFilter {
     pub matcher: Matcher,
     /// For dates that name no zone of their own.
     pub zone: TimeZone,
+    /// The logs that it reads of those that are read together, by their numbers.
+    pub logs: Vec<usize>,
+}
+
+/// A line as it is shown to the filters.
+#[derive(Clone, Copy, Debug)]
+pub struct LogLine<'a> {
+    /// The line, without its line break.
+    pub text: &'a str,
+    /// The logs that it is in, by their numbers. At least one.
+    pub logs: &'a [usize],
+    /// How it is dated.
+    pub dated: Dated,
+}
+
+/// How a line is dated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dated {
+    /// By its text.
+    ByText {
+        /// Completes dates that say less than all.
+        now: Timestamp,
+        /// The time of a line that carries none.
+        undated: Option<Timestamp>,
+    },
+    /// It was written then, and its text begins with no date.
+    At(Timestamp),
 }
 
 /// What was found in a line.
@@ -106,30 +133,39 @@ impl LogFilters {
 
     /// The time of the line that comes next, without showing it to any filter; `None` where neither it nor the line before has one.
     pub fn time(&mut self, line: &str, now: Timestamp) -> Option<Timestamp> {
-        self.dated_alike
-            .iter_mut()
-            .find_map(|same| same.dates.cut(line, now).time)
+        self.times(line, now).flatten().next()
     }
 
-    /// Applies every filter to a line. Dates that say less than all are completed by `now`; `undated` is the time of a line that carries
-    /// none.
-    pub fn find(
-        &mut self,
-        line: &str,
-        now: Timestamp,
-        undated: Option<Timestamp>,
-        mut each: impl FnMut(Finding),
-    ) -> LineFound {
+    /// As [`LogFilters::time`], but the latest where filters read different dates in it.
+    pub fn latest_time(&mut self, line: &str, now: Timestamp) -> Option<Timestamp> {
+        self.times(line, now).max().flatten()
+    }
+
+    fn times(&mut self, line: &str, now: Timestamp) -> impl Iterator<Item = Option<Timestamp>> {
+        self.dated_alike
+            .iter_mut()
+            .map(move |same| same.dates.cut(line, now).time)
+    }
+
+    /// Applies every filter that reads one of the line's logs to it.
+    pub fn find(&mut self, line: LogLine<'_>, mut each: impl FnMut(Finding)) -> LineFound {
         let (mut matched, mut ignored, mut dated) = (false, false, false);
         let mut read = None;
         for SameDates { dates, filters, .. } in &mut self.dated_alike {
-            let cut = dates.cut(line, now);
+            if !filters.iter().any(|filter| filter.reads(line.logs)) {
+                continue;
+            }
+            let (cut, undated) = match line.dated {
+                Dated::ByText { now, undated } => (dates.cut(line.text, now), undated),
+                Dated::At(time) => (Cut::undated(line.text, time), None),
+            };
             read = read.or(cut.time);
             let Some(time) = cut.time.or(undated) else {
                 continue;
             };
             dated = true;
-            for JailFilter { jail, matcher, .. } in filters {
+            for filter in filters.iter_mut().filter(|filter| filter.reads(line.logs)) {
+                let JailFilter { jail, matcher, .. } = filter;
                 let cut = Cut {
                     time: Some(time),
                     ..cut
@@ -153,6 +189,12 @@ impl LogFilters {
             (_, false, false) => LineResult::Missed,
         };
         LineFound { result, time: read }
+    }
+}
+
+impl JailFilter {
+    fn reads(&self, logs: &[usize]) -> bool {
+        logs.iter().any(|log| self.logs.contains(log))
     }
 }
 

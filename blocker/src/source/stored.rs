@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use flate2::bufread::MultiGzDecoder;
 use jiff::Timestamp;
 
-use super::tail::MAX_LINE;
+use super::MAX_LINE;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 256 * 1024;

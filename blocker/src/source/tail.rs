@@ -2,40 +2,38 @@
 //!
 //! At a rotation by renaming, the writer goes on in the old file until it is told, often for seconds after the new one exists.
 //! So the old file is kept open beside the new one until it has been quiet for [`GRACE`]. A file that became shorter than what
-//! was read of it, or that begins differently now, was truncated (`copytruncate`) and is read from its beginning; the length alone
-//! would not show a file that has grown again meanwhile.
+//! was read of it, or that begins differently now, was truncated (`copytruncate`): what was not read of it is looked for in the
+//! copy, and it is read from its beginning. The length alone would not show a file that has grown again meanwhile.
+//!
+//! The same happens when reading begins where a former agent has ended, and the file is not the one that it was.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+mod begin;
+mod beside;
+mod open;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-/// Longest line that is taken in; what goes beyond is cut off.
-pub const MAX_LINE: usize = 64 * 1024;
+pub use self::begin::ReadBack;
+use self::begin::begin_back;
+pub use self::open::DateOf;
+use self::open::{CHUNK, Open, Reading};
+use super::lines::RawLine;
+use super::position::{Place, Position};
+
 /// How long a rotated file must be quiet before it is let go.
 pub const GRACE: Duration = Duration::from_secs(60);
-/// Bytes by which a file's beginning is known: more than a date and a host's name.
-const HEAD: usize = 128;
-/// Bytes read at a time.
-const CHUNK: usize = 64 * 1024;
-
-/// Where to begin in a file that exists at the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begin {
-    /// At most this many bytes before its end, at the beginning of a line.
-    Before(u64),
-    /// At its end.
-    End,
-}
+/// Rotated files that are kept open; with more the oldest is let go at once.
+const MAX_EARLIER: usize = 8;
 
 /// What one reading brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Whether there may be more at once.
     pub more: bool,
-    /// Lines that were longer than [`MAX_LINE`].
-    pub cut: u64,
     /// Whether another file has taken the path's place, or the file was truncated.
     pub rotated: bool,
 }
@@ -45,45 +43,72 @@ pub struct Progress {
 pub struct Tail {
     path: PathBuf,
     current: Option<Open>,
-    /// The file before the last rotation, and when it last grew.
-    rotated: Option<(Open, Instant)>,
+    /// The files that were at the path before, oldest first.
+    earlier: VecDeque<Earlier>,
+    /// The files beside it that are older than what was read last.
+    known: BTreeSet<beside::FileId>,
+    others: Others,
+    /// Places in files that were let go.
+    gone: VecDeque<Place>,
 }
 
-/// A file that is being read.
+/// Whether a tail follows its path to other files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// It does, and reads those that were at the path between two looks.
+    Read,
+    /// It stays with its file, whatever that is called: the wildcard that found this one finds the others too.
+    Leave,
+}
+
+/// A file that was at the path before.
 #[derive(Debug)]
-struct Open {
-    file: File,
-    device: u64,
-    inode: u64,
-    position: u64,
-    /// How the file begins, as far as that was read.
-    head: Vec<u8>,
-    /// The beginning of a line whose end is still to come.
-    partial: Vec<u8>,
-    /// The rest of a line that was cut is being passed over.
-    skipping: bool,
+struct Earlier {
+    open: Open,
+    /// When it last grew.
+    grown: Instant,
+    is_over: IsOver,
+}
+
+/// Whether nobody writes to a file any more: it is a copy, or another was at the path since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IsOver {
+    Yes,
+    No,
 }
 
 impl Tail {
-    /// Begins to follow `path`. The file need not exist yet.
+    /// Begins to follow `path`, where a former agent has ended or as far back as is worth reading. The file need not exist yet.
     ///
     /// # Errors
     ///
-    /// When the file exists and cannot be opened.
-    pub fn new(path: &Path, begin: Begin) -> io::Result<Self> {
-        let current = match Open::new(path) {
-            Ok(mut open) => {
-                open.begin(begin)?;
-                Some(open)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Self {
+    /// When a file exists and cannot be read.
+    pub fn new(
+        path: &Path,
+        from: Option<&Position>,
+        back: ReadBack,
+        others: Others,
+        date_of: DateOf<'_>,
+    ) -> io::Result<Self> {
+        let mut tail = Self {
             path: path.to_owned(),
-            current,
-            rotated: None,
-        })
+            current: opened(path)?,
+            earlier: VecDeque::new(),
+            known: BTreeSet::new(),
+            others,
+            gone: VecDeque::new(),
+        };
+        if let Some(Position::File { at, earlier }) = from {
+            tail.go_on(at, earlier, back)?;
+        } else if let Some(open) = &mut tail.current {
+            begin_back(open, back)?;
+        }
+        let earlier = tail.earlier.iter_mut().map(|earlier| &mut earlier.open);
+        for open in earlier.chain(&mut tail.current) {
+            open.skip_before(back.oldest(), date_of)?;
+        }
+        tail.known = beside::rotated(path)?;
+        Ok(tail)
     }
 
     /// The path.
@@ -92,170 +117,242 @@ impl Tail {
         &self.path
     }
 
-    /// Whether there is a file at the path.
+    /// Whether a file is being read that is or was at the path.
     #[must_use]
     pub const fn exists(&self) -> bool {
         self.current.is_some()
     }
 
-    /// Hands every whole line of what is there to `each`, without its line break, up to a few chunks at a time.
+    /// Whether it reads this file, be it as one that was at the path before.
+    #[must_use]
+    pub fn reads(&self, device: u64, inode: u64) -> bool {
+        self.held().contains(&(device, inode))
+    }
+
+    /// Whether this file is the one that it reads now, and not one that was at the path before.
+    #[must_use]
+    pub fn is_at(&self, device: u64, inode: u64) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|open| (open.device, open.inode) == (device, inode))
+    }
+
+    /// The places in the files that it reads, and then those in files that it has let go.
+    #[must_use]
+    pub fn places(&self) -> (Vec<Place>, Vec<Place>) {
+        let earlier = self.earlier.iter().map(|earlier| earlier.open.place());
+        let held = self.current.iter().map(Open::place).chain(earlier);
+        (held.collect(), self.gone.iter().cloned().collect())
+    }
+
+    /// Whether the file is another's copy: it begins as far as one of these places knows, and is not the file of any.
+    #[must_use]
+    pub fn is_copy_of(&self, places: &[Place]) -> bool {
+        let same = |open: &Open, place: &Place| (open.device, open.inode) == (place.device, place.inode);
+        let copied = |open: &Open| {
+            let mut places = places.iter().filter(|place| !same(open, place));
+            places.any(|place| open.begins_like(place).unwrap_or(false))
+        };
+        self.current.as_ref().is_some_and(copied)
+    }
+
+    /// Goes forward to the last of these places that is in the file, or in one that it is a copy of.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn recognise(&mut self, places: &[Place]) -> io::Result<()> {
+        let Some(open) = &mut self.current else {
+            return Ok(());
+        };
+        for place in places {
+            if open.is(place)? || place.is_telling() && open.holds(place)? {
+                open.skip_past(place.offset)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where it was read up to; none before there was a file.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let at = self.current.as_ref()?.place();
+        let earlier = self.earlier.iter().map(|earlier| earlier.open.place()).collect();
+        Some(Position::File { at, earlier })
+    }
+
+    /// Hands every whole line of what is there to `each`, up to a few chunks at a time.
     ///
     /// # Errors
     ///
     /// When a file cannot be read. The next call tries again.
-    pub fn read(&mut self, now: Instant, mut each: impl FnMut(&[u8])) -> io::Result<Progress> {
+    pub(super) fn read(&mut self, now: Instant, each: &mut dyn FnMut(RawLine<'_>)) -> io::Result<Progress> {
         let mut progress = Progress::default();
-        if let Some((open, grown)) = &mut self.rotated {
-            let read = open.read(&mut each, &mut progress)?;
-            if read > 0 {
-                *grown = now;
-            } else if now.duration_since(*grown) >= GRACE {
-                open.finish(&mut each);
-                self.rotated = None;
-            }
-            progress.more |= read > 0;
+        if self.read_earlier(now, each, &mut progress)? {
+            return Ok(progress);
         }
         if let Some(open) = &mut self.current {
-            let read = open.read(&mut each, &mut progress)?;
-            if read > 0 {
-                progress.more = true;
-                return Ok(progress);
+            match open.read(each)? {
+                Reading::Read(_) => {
+                    progress.more = true;
+                    return Ok(progress);
+                }
+                Reading::End => {}
+                Reading::Truncated => {
+                    self.truncated(now)?;
+                    progress.more = true;
+                    progress.rotated = true;
+                    return Ok(progress);
+                }
             }
         }
         // Only at the end of the file is it time to ask whether it is still the one at the path.
-        progress.rotated |= self.follow(now, &mut each)?;
-        progress.more |= progress.rotated;
+        if self.follow(now)? {
+            progress.rotated = true;
+            progress.more = true;
+        }
         Ok(progress)
     }
 
-    /// Opens the file that has taken the path's place, if one has.
-    fn follow(&mut self, now: Instant, each: &mut impl FnMut(&[u8])) -> io::Result<bool> {
-        let there = match self.path.metadata() {
-            Ok(metadata) => Some((metadata.dev(), metadata.ino())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        let held = self.current.as_ref().map(|open| (open.device, open.inode));
-        // A path without a file: the writer may still hold the one we hold.
-        if there.is_none() || there == held {
-            return Ok(false);
-        }
-        let next = match Open::new(&self.path) {
-            Ok(next) => next,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        if let Some((mut oldest, _)) = self.rotated.take() {
-            oldest.finish(each);
-        }
-        self.rotated = self.current.replace(next).map(|open| (open, now));
-        Ok(true)
-    }
-}
-
-impl Open {
-    fn new(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        Ok(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            file,
-            position: 0,
-            head: Vec::new(),
-            partial: Vec::new(),
-            skipping: false,
-        })
-    }
-
-    fn begin(&mut self, begin: Begin) -> io::Result<()> {
-        let len = self.file.metadata()?.len();
-        match begin {
-            Begin::End => self.position = len,
-            Begin::Before(bytes) if bytes < len => {
-                // One byte earlier: if that is a line break, the next line is whole.
-                self.position = len - bytes - 1;
-                self.skipping = true;
+    /// Reads a chunk of each file that was at the path before, and says whether there is more of them that comes before the rest.
+    fn read_earlier(
+        &mut self,
+        now: Instant,
+        each: &mut dyn FnMut(RawLine<'_>),
+        progress: &mut Progress,
+    ) -> io::Result<bool> {
+        let mut n = 0;
+        while let Some(earlier) = self.earlier.get_mut(n) {
+            match earlier.open.read(each)? {
+                Reading::Read(len) => {
+                    earlier.grown = now;
+                    progress.more = true;
+                    if len == CHUNK || earlier.is_over == IsOver::Yes {
+                        return Ok(true);
+                    }
+                    n += 1;
+                }
+                Reading::End | Reading::Truncated => {
+                    let is_quiet = now.duration_since(earlier.grown) >= GRACE;
+                    if is_quiet || earlier.is_over == IsOver::Yes || self.earlier.len() > MAX_EARLIER {
+                        self.let_go(n, each);
+                    } else {
+                        n += 1;
+                    }
+                }
             }
-            Begin::Before(_) => {}
         }
-        self.head = self.beginning(self.position)?;
+        Ok(false)
+    }
+
+    fn let_go(&mut self, n: usize, each: &mut dyn FnMut(RawLine<'_>)) {
+        if let Some(mut earlier) = self.earlier.remove(n) {
+            earlier.open.finish(each);
+            self.remember(earlier.open.place());
+        }
+    }
+
+    fn remember(&mut self, place: Place) {
+        self.gone.push_back(place);
+        if self.gone.len() > MAX_EARLIER {
+            self.gone.pop_front();
+        }
+    }
+
+    /// Reads a file that was truncated from its beginning, and before that the rest of what it held from the copy.
+    fn truncated(&mut self, now: Instant) -> io::Result<()> {
+        let Some(open) = &mut self.current else {
+            return Ok(());
+        };
+        let place = open.place();
+        let copy = beside::find(&self.path, &place)?;
+        open.begin_again();
+        self.remember(place);
+        let mut found: Vec<Open> = copy.into_iter().collect();
+        // What has taken its place meanwhile is younger than what it holds itself, and is looked for when it is followed.
+        if self.there()? == self.held_at_path() {
+            found.extend(self.unseen(&found)?);
+        }
+        for open in found {
+            self.push(open, now, IsOver::Yes);
+        }
         Ok(())
     }
 
-    /// The file's first bytes now, [`HEAD`] or `len` of them at the most.
-    fn beginning(&self, len: u64) -> io::Result<Vec<u8>> {
-        let mut head = vec![0; HEAD.min(usize::try_from(len).unwrap_or(HEAD))];
-        let read = self.file.read_at(&mut head, 0)?;
-        head.truncate(read);
-        Ok(head)
-    }
-
-    fn was_truncated(&self) -> io::Result<bool> {
-        let shorter = self.file.metadata()?.len() < self.position;
-        Ok(shorter || self.beginning(self.head.len() as u64)? != self.head)
-    }
-
-    /// Reads one chunk and says how long it was.
-    fn read(&mut self, each: &mut impl FnMut(&[u8]), progress: &mut Progress) -> io::Result<usize> {
-        self.file.seek(SeekFrom::Start(self.position))?;
-        let mut chunk = [0; CHUNK];
-        let read = self.file.read(&mut chunk)?;
-        // Asked after reading: what was read of a file that was truncated just before is the middle of something else.
-        if self.was_truncated()? {
-            self.position = 0;
-            self.head.clear();
-            self.partial.clear();
-            self.skipping = false;
-            progress.rotated = true;
-            return Ok(0);
+    /// Opens the file that has taken the path's place, if one has.
+    fn follow(&mut self, now: Instant) -> io::Result<bool> {
+        if self.others == Others::Leave {
+            return Ok(false);
         }
-        self.position += read as u64;
-        if self.head.len() < HEAD && read > 0 {
-            self.head = self.beginning(self.position)?;
+        let there = self.there()?;
+        // A path without a file: the writer may still hold the one we hold.
+        if there.is_none() || there == self.held_at_path() {
+            return Ok(false);
         }
-        for piece in chunk[..read].split_inclusive(|byte| *byte == b'\n') {
-            self.piece(piece, each, progress);
-        }
-        Ok(read)
-    }
-
-    /// Takes in a line's next piece; it ends the line if it ends with a line break.
-    fn piece(&mut self, piece: &[u8], each: &mut impl FnMut(&[u8]), progress: &mut Progress) {
-        let (text, ends) = match piece.strip_suffix(b"\n") {
-            Some(text) => (text, true),
-            None => (piece, false),
+        let Some(next) = opened(&self.path)? else {
+            return Ok(false);
         };
-        if self.skipping {
-            self.skipping = !ends;
-            return;
+        if let Some(open) = self.current.replace(next) {
+            let unseen = self.unseen(std::slice::from_ref(&open))?;
+            // What was written since it was read to its end, and what its writer still will write, comes first.
+            self.push(open, now, IsOver::No);
+            for open in unseen {
+                self.push(open, now, IsOver::Yes);
+            }
         }
-        if self.partial.is_empty() && ends && text.len() <= MAX_LINE {
-            each(text);
-            return;
-        }
-        let room = MAX_LINE - self.partial.len();
-        self.partial.extend_from_slice(&text[..text.len().min(room)]);
-        let too_long = text.len() > room;
-        if ends || too_long {
-            each(&self.partial);
-            self.partial.clear();
-        }
-        if too_long {
-            progress.cut += 1;
-            self.skipping = !ends;
+        Ok(true)
+    }
+
+    /// The file that is at the path now.
+    fn there(&self) -> io::Result<Option<beside::FileId>> {
+        match self.path.metadata() {
+            Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Hands on a last line that was never ended.
-    fn finish(&mut self, each: &mut impl FnMut(&[u8])) {
-        if !self.partial.is_empty() {
-            each(&self.partial);
-            self.partial.clear();
+    /// The file that it takes to be at the path.
+    fn held_at_path(&self) -> Option<beside::FileId> {
+        self.current.as_ref().map(|open| (open.device, open.inode))
+    }
+
+    /// The files that were at the path and were rotated away between two looks.
+    fn unseen(&mut self, held: &[Open]) -> io::Result<Vec<Open>> {
+        if self.others == Others::Leave {
+            return Ok(Vec::new());
         }
+        let mut known = std::mem::take(&mut self.known);
+        self.known = beside::rotated(&self.path)?;
+        known.extend(self.held());
+        known.extend(held.iter().map(|open| (open.device, open.inode)));
+        let mut unseen = beside::unknown(&self.path, &known, SystemTime::UNIX_EPOCH)?;
+        // Copies of what is read already.
+        let places: Vec<Place> = held.iter().map(Open::place).chain(self.gone.iter().cloned()).collect();
+        let is_copy = |open: &Open| {
+            let copied = |place: &&Place| place.is_telling() && open.holds(place).unwrap_or(true);
+            places.iter().any(|place| copied(&place))
+        };
+        unseen.retain(|open| !is_copy(open));
+        Ok(unseen)
+    }
+
+    fn push(&mut self, open: Open, grown: Instant, is_over: IsOver) {
+        self.earlier.push_back(Earlier { open, grown, is_over });
+    }
+
+    fn held(&self) -> BTreeSet<beside::FileId> {
+        let earlier = self.earlier.iter().map(|earlier| &earlier.open);
+        let all = self.current.iter().chain(earlier);
+        all.map(|open| (open.device, open.inode)).collect()
+    }
+}
+
+/// Opens the file at the path, if there is one.
+fn opened(path: &Path) -> io::Result<Option<Open>> {
+    match Open::new(path) {
+        Ok(open) => Ok(Some(open)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

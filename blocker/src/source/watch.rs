@@ -3,19 +3,22 @@
 //! inotify says so at once; a look every [`PATROL`] makes up for what inotify cannot see (a file system that does not report,
 //! a folder that was moved away).
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use inotify::{Inotify, WatchMask};
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 /// Longest wait between two looks.
 pub const PATROL: Duration = Duration::from_secs(1);
+/// Rounds in which events are taken from the kernel at a time: under a flood of them lines must be read too.
+const ROUNDS: usize = 16;
 
 /// Tells any number of waiters to stop; clones share one signal.
 #[derive(Clone, Debug)]
@@ -51,6 +54,11 @@ impl Stop {
     pub fn is_given(&self) -> bool {
         self.0.given.load(Ordering::Relaxed)
     }
+
+    /// What becomes readable when the signal is given.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.event.as_fd()
+    }
 }
 
 /// Why a wait ended.
@@ -62,91 +70,130 @@ pub enum Woken {
     Stop,
 }
 
-/// Watches one path.
+/// What happened while waiting.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Files that were written to.
+    pub files: HashSet<WatchDescriptor>,
+    /// Whether something came into a folder.
+    pub folders: bool,
+    /// Whether the kernel had more to say than it kept.
+    pub missed: bool,
+}
+
+/// Watches any number of files and folders.
 #[derive(Debug)]
 pub struct Watch {
     inotify: Inotify,
-    path: PathBuf,
     stop: Stop,
 }
 
 impl Watch {
-    /// Watches `path` and its folder; neither need exist.
+    /// Watches nothing yet.
     ///
     /// # Errors
     ///
     /// When the kernel grants no more inotify instances (`fs.inotify.max_user_instances`).
-    pub fn new(path: &Path, stop: Stop) -> io::Result<Self> {
-        let watch = Self {
-            inotify: Inotify::init()?,
-            path: path.to_owned(),
-            stop,
-        };
-        watch.renew();
-        Ok(watch)
+    pub fn new(stop: Stop) -> io::Result<Self> {
+        let inotify = Inotify::init()?;
+        Ok(Self { inotify, stop })
     }
 
-    /// Watches the file that is at the path now. To be called after a rotation; what cannot be watched is looked at every
+    /// Watches the file that is at the path now, and tells by what it is known. What cannot be watched is looked at every
     /// [`PATROL`] instead.
-    pub fn renew(&self) {
-        let mut watches = self.inotify.watches();
-        if let Some(folder) = self.path.parent() {
-            let _ = watches.add(folder, WatchMask::CREATE | WatchMask::MOVED_TO);
-        }
-        let _ = watches.add(&self.path, WatchMask::MODIFY);
+    #[must_use]
+    pub fn file(&self, path: &Path) -> Option<WatchDescriptor> {
+        self.inotify.watches().add(path, WatchMask::MODIFY).ok()
     }
 
-    /// Waits until there may be more to read, for [`PATROL`] at most.
+    /// Watches for what comes into a folder, or where there is none into the nearest folder above it.
+    pub fn folder(&self, path: &Path) {
+        let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ONLYDIR;
+        let _ = path
+            .ancestors()
+            .find(|path| self.inotify.watches().add(path, mask).is_ok());
+    }
+
+    /// Waits until there may be more to read, for [`PATROL`] at most; adds to `seen` what happened.
     ///
     /// # Errors
     ///
     /// When the kernel fails to wait.
-    pub fn wait(&mut self) -> io::Result<Woken> {
-        let patrol = PollTimeout::try_from(PATROL).unwrap_or(PollTimeout::MAX);
-        let mut waits = [readable(self.inotify.as_fd()), readable(self.stop.0.event.as_fd())];
-        match poll(&mut waits, patrol) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let [more, stopped] = waits.map(|wait| wait.any().unwrap_or(false));
+    pub fn wait(&mut self, seen: &mut Seen) -> io::Result<Woken> {
+        let [more, stopped] = wait_for([self.inotify.as_fd(), self.stop.as_fd()])?;
         if stopped {
             return Ok(Woken::Stop);
         }
         if more {
-            // What happened does not matter: the reader looks for itself.
-            let mut events = [0; 4096];
-            self.inotify.read_events(&mut events)?;
+            self.take(seen)?;
         }
         Ok(Woken::Look)
     }
+
+    fn take(&mut self, seen: &mut Seen) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        for _ in 0..ROUNDS {
+            let events = match self.inotify.read_events(&mut buffer) {
+                Ok(events) => events,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            };
+            for event in events {
+                if event.mask.contains(EventMask::Q_OVERFLOW) {
+                    seen.missed = true;
+                } else if event.mask.contains(EventMask::MODIFY) {
+                    seen.files.insert(event.wd);
+                } else {
+                    seen.folders = true;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
-fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
-    PollFd::new(fd, PollFlags::POLLIN)
+/// Waits until one of these can be read, for [`PATROL`] at most, and says which can.
+///
+/// # Errors
+///
+/// When the kernel fails to wait.
+pub(super) fn wait_for<const N: usize>(fds: [BorrowedFd<'_>; N]) -> io::Result<[bool; N]> {
+    let patrol = PollTimeout::try_from(PATROL).unwrap_or(PollTimeout::MAX);
+    let mut waits = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    match poll(&mut waits, patrol) {
+        Ok(_) => Ok(waits.map(|wait| wait.any().unwrap_or(false))),
+        Err(nix::errno::Errno::EINTR) => Ok([false; N]),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
     use std::time::Instant;
 
     use super::*;
 
-    fn woken_after(change: impl FnOnce(&Path)) -> Woken {
+    fn woken_after(change: impl FnOnce(&Path)) -> Seen {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mail.log");
         fs::write(&path, "").unwrap();
-        let mut watch = Watch::new(&path, Stop::new().unwrap()).unwrap();
+        let mut watch = Watch::new(Stop::new().unwrap()).unwrap();
+        assert!(watch.file(&path).is_some());
+        watch.folder(folder.path());
         change(&path);
         let start = Instant::now();
-        let woken = watch.wait().unwrap();
+        let mut seen = Seen::default();
+        assert_eq!(watch.wait(&mut seen).unwrap(), Woken::Look);
         assert!(start.elapsed() < PATROL / 2, "inotify did not tell");
-        woken
+        seen
     }
 
     #[test]
     fn a_written_line_wakes_at_once() {
-        assert_eq!(woken_after(|path| fs::write(path, "line\n").unwrap()), Woken::Look);
+        let seen = woken_after(|path| fs::write(path, "line\n").unwrap());
+        assert!(seen.files.len() == 1 && !seen.folders);
     }
 
     #[test]
@@ -155,17 +202,34 @@ mod tests {
             fs::rename(path, path.with_extension("log.1")).unwrap();
             fs::write(path, "").unwrap();
         };
-        assert_eq!(woken_after(rotate), Woken::Look);
+        assert!(woken_after(rotate).folders);
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_wakes_when_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let log: PathBuf = folder.path().join("mail/today");
+        let mut watch = Watch::new(Stop::new().unwrap()).unwrap();
+        watch.folder(&log);
+        fs::create_dir_all(&log).unwrap();
+        let start = Instant::now();
+        let mut seen = Seen::default();
+        assert_eq!(watch.wait(&mut seen).unwrap(), Woken::Look);
+        assert!(seen.folders && start.elapsed() < PATROL / 2);
     }
 
     #[test]
     fn every_waiter_is_stopped() {
         let stop = Stop::new().unwrap();
-        let mut watches = [0, 1].map(|_| Watch::new(Path::new("/nonexistent/mail.log"), stop.clone()).unwrap());
+        let mut watches = [0, 1].map(|_| Watch::new(stop.clone()).unwrap());
         stop.stop();
         for watch in &mut watches {
-            assert_eq!(watch.wait().unwrap(), Woken::Stop);
-            assert_eq!(watch.wait().unwrap(), Woken::Stop, "the signal stays");
+            assert_eq!(watch.wait(&mut Seen::default()).unwrap(), Woken::Stop);
+            assert_eq!(
+                watch.wait(&mut Seen::default()).unwrap(),
+                Woken::Stop,
+                "the signal stays"
+            );
         }
     }
 }

@@ -11,8 +11,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The stage with one jail that asks and one that does not, under way.
 struct UnderWay {
-    to_ask: SyncSender<Vec<Failure>>,
-    judged: Receiver<Vec<Failure>>,
+    to_ask: SyncSender<Batch>,
+    judged: Receiver<Batch>,
     unasked: Counter,
     stop: Stop,
     thread: JoinHandle<()>,
@@ -51,11 +51,11 @@ fn failure(jail: u16, address: &str) -> Failure {
 
 impl UnderWay {
     fn fail(&self, jail: u16, address: &str) {
-        self.to_ask.send(vec![failure(jail, address)]).unwrap();
+        self.to_ask.send(Batch::of(vec![failure(jail, address)])).unwrap();
     }
 
     fn judged(&self) -> Vec<Failure> {
-        self.judged.recv_timeout(DEADLINE).unwrap()
+        self.judged.recv_timeout(DEADLINE).unwrap().failures
     }
 }
 
@@ -98,7 +98,7 @@ fn a_slow_command_holds_up_nobody_but_the_hosts_it_is_asked_about() {
     assert_eq!(stage.judged(), [failure(1, "192.0.2.7")]);
     // More hosts than may wait, and those that run.
     let flood = (0..=u8::MAX).flat_map(|a| (0..8).map(move |b| failure(0, &format!("198.51.{b}.{a}"))));
-    stage.to_ask.send(flood.collect()).unwrap();
+    stage.to_ask.send(Batch::of(flood.collect())).unwrap();
     stage.fail(1, "192.0.2.9");
     assert_eq!(stage.judged(), [failure(1, "192.0.2.9")]);
     let dropped = stage.unasked.get();

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -38,6 +39,7 @@ impl Reading {
             matcher: Matcher::new(filter, Search::First),
             zone: TimeZone::UTC,
             metrics: metrics.clone(),
+            logs: vec![0],
         }]);
         Self {
             filters,
@@ -55,8 +57,14 @@ impl Reading {
     fn line(&mut self, line: &str, live: bool) -> Vec<Failure> {
         let now = Timestamp::from_second(NOW).unwrap();
         let mut found = Vec::new();
+        let line = Line {
+            bytes: line.as_bytes(),
+            cut: false,
+            written: if live { Written::Now } else { Written::Before },
+            logs: &[0],
+        };
         let each = |finding| hand_on(finding, &mut self.jails, &self.out, &mut found);
-        self.filters.find(line, now, live.then_some(now), each);
+        find(&line, now, &mut self.filters, each);
         found
     }
 }
@@ -95,4 +103,138 @@ fn names_that_come_faster_than_they_can_be_looked_up_are_counted() {
     }
     assert_eq!(reading.names.try_iter().count(), 1);
     assert_eq!(reading.metrics.unbannable.get(), 2);
+}
+
+/// A reader of one log on a thread of its own.
+struct Running {
+    batches: Receiver<Batch>,
+    _names: Receiver<Unresolved>,
+    stop: Stop,
+    thread: std::thread::JoinHandle<()>,
+    /// Up to where it has read and told so.
+    positions: Positions,
+}
+
+impl Running {
+    fn start(log: &Path, positions: Positions) -> Self {
+        let definition = Definition::of_regex("^ bad <ADDR>$");
+        let metrics = Metrics::new(&["spam".to_owned()], &[], Arc::new(Mutex::new(None)));
+        let (failures, batches) = sync_channel(8);
+        let (names, unresolved) = sync_channel(1);
+        let group = Group {
+            kind: Kind::Files(vec![log.to_owned()]),
+            watchers: vec![Watcher {
+                jail: JailId(0),
+                name: "spam".to_owned(),
+                matcher: Matcher::new(Arc::new(Filter::compile(&definition).unwrap()), Search::First),
+                zone: TimeZone::UTC,
+                metrics: metrics.jail(JailId(0)).unwrap().clone(),
+                logs: vec![0],
+            }],
+            find_time: SignedDuration::from_mins(10),
+        };
+        let stop = Stop::new().unwrap();
+        let out = Out {
+            failures,
+            names,
+            seen: Arc::default(),
+        };
+        let reader = Reader::new(group, &positions, out, &metrics, stop.clone()).unwrap();
+        Self {
+            batches,
+            _names: unresolved,
+            stop,
+            thread: std::thread::spawn(|| reader.run()),
+            positions,
+        }
+    }
+
+    /// So many failures, by the last part of their addresses.
+    fn failures(&mut self, count: usize) -> Vec<u8> {
+        let mut found = Vec::new();
+        while found.len() < count {
+            let batch = self.batches.recv_timeout(Duration::from_secs(20)).expect("a batch");
+            assert!(
+                batch.failures.is_empty() || !batch.read.is_empty(),
+                "failures and position go together"
+            );
+            found.extend(self.take(batch));
+        }
+        found
+    }
+
+    fn take(&mut self, batch: Batch) -> Vec<u8> {
+        for (source, position) in batch.read {
+            self.positions.set(source, position);
+        }
+        let last = |failure: &Failure| match failure.address {
+            std::net::IpAddr::V4(address) => address.octets()[3],
+            std::net::IpAddr::V6(_) => 0,
+        };
+        batch.failures.iter().map(last).collect()
+    }
+
+    /// Ends it, and gives what it told at the end.
+    fn stop(mut self) -> (Vec<u8>, Positions) {
+        self.stop.stop();
+        self.thread.join().unwrap();
+        let rest: Vec<Batch> = self.batches.try_iter().collect();
+        self.thread = std::thread::spawn(|| {});
+        let found = rest.into_iter().flat_map(|batch| self.take(batch)).collect();
+        (found, self.positions)
+    }
+}
+
+#[test]
+fn another_agent_finds_what_was_logged_meanwhile_and_counts_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("mail.log");
+    let write = |hosts: &[u8]| {
+        let now = Timestamp::now();
+        let lines: String = hosts
+            .iter()
+            .map(|host| format!("{now:.6} bad 192.0.2.{host}\n"))
+            .collect();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&log)
+            .unwrap();
+        std::io::Write::write_all(&mut file, lines.as_bytes()).unwrap();
+    };
+    write(&[1, 2]);
+    let mut reader = Running::start(&log, Positions::default());
+    assert_eq!(reader.failures(2), [1, 2]);
+    write(&[3]);
+    assert_eq!(reader.failures(1), [3]);
+    let (rest, positions) = reader.stop();
+    assert!(rest.is_empty());
+
+    write(&[4]);
+    std::fs::rename(&log, folder.path().join("mail.log.1")).unwrap();
+    write(&[5]);
+    let mut reader = Running::start(&log, positions);
+    assert_eq!(reader.failures(2), [4, 5]);
+    write(&[6]);
+    assert_eq!(reader.failures(1), [6]);
+    let (rest, _) = reader.stop();
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn lag_is_the_age_of_the_last_line_while_more_waits_and_how_long_a_log_is_in_trouble() {
+    let now = Timestamp::from_second(NOW).unwrap();
+    let since = Instant::now();
+    let mut state = LogState {
+        name: "mail.log".to_owned(),
+        more: false,
+        trouble: None,
+    };
+    let last = Some(Timestamp::from_second(NOW - 30).unwrap());
+    assert_eq!(lag(&state, last, since, now), 0.0);
+    state.more = true;
+    assert_eq!(lag(&state, last, since, now), 30.0);
+    assert_eq!(lag(&state, None, since, now), 0.0);
+    state.trouble = since.checked_sub(Duration::from_secs(60));
+    assert_eq!(lag(&state, last, since, now), 60.0);
 }

@@ -7,11 +7,12 @@ use crate::filter::layers::Layers;
 use crate::problem::{Problems, did_you_mean};
 
 /// Keys with a meaning here, beside those of a filter.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "enabled",
     "filter",
     "logpath",
     "backend",
+    "systemd_if_nologs",
     "logtimezone",
     "action",
     "banaction",
@@ -30,7 +31,7 @@ const KEYS: [&str; 18] = [
 
 /// Keys of fail2ban's that say how its actions and its reading of files work. blocker has its own ways for both, so they are
 /// read over.
-const READ_OVER: [&str; 12] = [
+const READ_OVER: [&str; 11] = [
     "chain",
     "destemail",
     "fail2ban_agent",
@@ -41,7 +42,6 @@ const READ_OVER: [&str; 12] = [
     "sender",
     "sendername",
     "skip_if_nologs",
-    "systemd_if_nologs",
     "known/failregex",
 ];
 

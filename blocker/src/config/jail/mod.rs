@@ -16,6 +16,7 @@ use ipnet::{IpNet, Ipv4Net};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use self::logs::Logs;
 use self::section::Section;
 use super::tree::Tree;
 use super::{BrokenJail, JailSettings, duration};
@@ -102,8 +103,6 @@ impl Reader<'_> {
         }
         keys::check(&self.section, self.problems, self.warnings);
         self.name();
-        self.backend();
-        let definition = self.definition();
         let ignored = self.ignored();
         let ignore_command = self.ignore_command();
         let rules = Rules {
@@ -115,10 +114,11 @@ impl Reader<'_> {
             ipv6_prefix: self.read("ipv6prefix", ipv6_prefix, Ipv6Prefix::SUBNET),
         };
         let zone = self.read("logtimezone", date::parse_zone, TimeZone::system());
-        let logs = self.logs();
-        let logs_place = self
-            .get("logpath")
-            .map_or_else(|| self.section.place().clone(), |value| value.place());
+        let Logs {
+            logs,
+            place: logs_place,
+            definition,
+        } = self.logs_and_filter();
         let scope = self.scope();
         let filter = self.problems.absorb(Filter::compile(&definition?))?;
         let filter = Arc::new(filter);
@@ -217,20 +217,8 @@ impl Reader<'_> {
         self.problems.add(self.section.place(), what, hint);
     }
 
-    fn backend(&mut self) {
-        if let Some(value) = self.get("backend").filter(|value| reads_journal(&value.text())) {
-            let what = "this version does not read the systemd journal";
-            self.wrong(
-                "backend",
-                &value,
-                what,
-                "write `backend = auto`, and in `logpath` a file that rsyslog writes",
-            );
-        }
-    }
-
     /// The jail's filter, with the keys that the jail sets itself in the place of the filter's.
-    fn definition(&mut self) -> Option<Definition> {
+    fn definition(&mut self, log_type: LogType) -> Option<Definition> {
         let value = self.get("filter").filter(|value| !value.is_empty());
         // As in fail2ban's own files, where every jail says `filter = %(__name__)s`.
         let value = value.unwrap_or_else(|| Value::given(self.section.place(), self.section.name()));
@@ -240,12 +228,6 @@ impl Reader<'_> {
                 self.wrong("filter", &value, what, "");
                 return None;
             }
-        };
-        let backend = self.get("backend").map(|value| value.text()).unwrap_or_default();
-        let log_type = if reads_journal(&backend) {
-            LogType::Journal
-        } else {
-            LogType::File
         };
         let read = self.tree.filter(&named, log_type);
         if !read.problems.0.is_empty() {
@@ -272,10 +254,6 @@ impl Reader<'_> {
         }
         Some(definition)
     }
-}
-
-fn reads_journal(backend: &str) -> bool {
-    backend.trim().starts_with("systemd")
 }
 
 /// Reads an address or a network. One that is IPv4 in IPv6's clothes (RFC 4291, 2.5.5.2) is taken for IPv4, as hosts in lines are.

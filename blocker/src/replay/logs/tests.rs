@@ -20,6 +20,7 @@ fn filters() -> LogFilters {
         jail: JailId(0),
         matcher: Matcher::new(Arc::new(filter), Search::First),
         zone: TimeZone::UTC,
+        logs: vec![0],
     }])
 }
 

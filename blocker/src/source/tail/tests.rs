@@ -1,10 +1,12 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::source::MAX_LINE;
 
 struct Log {
     folder: TempDir,
@@ -12,17 +14,50 @@ struct Log {
     start: Instant,
 }
 
+/// So many bytes back, whatever their age.
+fn back(bytes: u64) -> ReadBack {
+    ReadBack {
+        bytes,
+        since: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn tail(path: &Path, from: Option<&Position>, bytes: u64) -> Tail {
+    Tail::new(path, from, back(bytes), Others::Read, &mut |_| None).unwrap()
+}
+
 impl Log {
-    fn new(content: &str, begin: Begin) -> Self {
+    fn new(content: &str, bytes_back: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mail.log");
         fs::write(&path, content).unwrap();
-        let tail = Tail::new(&path, begin).unwrap();
         Self {
+            tail: tail(&path, None, bytes_back),
             folder,
-            tail,
             start: Instant::now(),
         }
+    }
+
+    /// An agent that knows where it was, and later another one.
+    fn restarted(&mut self, while_away: impl FnOnce(&Self)) {
+        let position = self.tail.position();
+        let text = position.as_ref().map(Position::to_text);
+        while_away(self);
+        let position = text.map(|text| Position::from_text(&text).unwrap());
+        self.tail = tail(&self.path("mail.log"), position.as_ref(), 1 << 20);
+    }
+
+    fn rename(&self, name: &str) {
+        fs::rename(self.path("mail.log"), self.path(name)).unwrap();
+    }
+
+    fn copy_truncate(&self, name: &str) {
+        fs::copy(self.path("mail.log"), self.path(name)).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(self.path("mail.log"))
+            .unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -48,7 +83,9 @@ impl Log {
         let mut lines = Vec::new();
         while self
             .tail
-            .read(now, |line| lines.push(String::from_utf8_lossy(line).into_owned()))
+            .read(now, &mut |line| {
+                lines.push(String::from_utf8_lossy(line.bytes).into_owned())
+            })
             .unwrap()
             .more
         {}
@@ -62,7 +99,7 @@ impl Log {
 
 #[test]
 fn a_line_is_handed_on_once_it_is_whole() {
-    let mut log = Log::new("old\n", Begin::End);
+    let mut log = Log::new("old\n", 0);
     log.append("one\ntw");
     assert_eq!(log.lines(), ["one"]);
     log.append("o\nthree\n");
@@ -72,18 +109,15 @@ fn a_line_is_handed_on_once_it_is_whole() {
 
 #[test]
 fn what_was_written_before_the_start_is_read_from_a_whole_line_on() {
-    assert_eq!(Log::new("one\ntwo\nthree\n", Begin::Before(8)).lines(), ["three"]);
-    assert_eq!(Log::new("one\ntwo\nthree\n", Begin::Before(6)).lines(), ["three"]);
-    assert_eq!(
-        Log::new("one\ntwo\nthree\n", Begin::Before(10)).lines(),
-        ["two", "three"]
-    );
-    assert_eq!(Log::new("one\ntwo\n", Begin::Before(100)).lines(), ["one", "two"]);
+    assert_eq!(Log::new("one\ntwo\nthree\n", 8).lines(), ["three"]);
+    assert_eq!(Log::new("one\ntwo\nthree\n", 6).lines(), ["three"]);
+    assert_eq!(Log::new("one\ntwo\nthree\n", 10).lines(), ["two", "three"]);
+    assert_eq!(Log::new("one\ntwo\n", 100).lines(), ["one", "two"]);
 }
 
 #[test]
 fn after_a_rename_the_rest_of_the_old_file_and_the_new_one_are_read() {
-    let mut log = Log::new("", Begin::End);
+    let mut log = Log::new("", 0);
     log.append("one\n");
     assert_eq!(log.lines(), ["one"]);
     fs::rename(log.path("mail.log"), log.path("mail.log.1")).unwrap();
@@ -97,7 +131,7 @@ fn after_a_rename_the_rest_of_the_old_file_and_the_new_one_are_read() {
 
 #[test]
 fn a_rotated_file_is_let_go_after_it_was_quiet_for_long() {
-    let mut log = Log::new("", Begin::End);
+    let mut log = Log::new("", 0);
     fs::rename(log.path("mail.log"), log.path("mail.log.1")).unwrap();
     log.append("one\n");
     assert_eq!(log.lines_at(0), ["one"]);
@@ -110,7 +144,7 @@ fn a_rotated_file_is_let_go_after_it_was_quiet_for_long() {
 
 #[test]
 fn a_truncated_file_is_read_from_its_beginning() {
-    let mut log = Log::new("", Begin::End);
+    let mut log = Log::new("", 0);
     log.append("one\ntwo\n");
     assert_eq!(log.lines(), ["one", "two"]);
     fs::write(log.path("mail.log"), "x\n").unwrap();
@@ -119,7 +153,7 @@ fn a_truncated_file_is_read_from_its_beginning() {
 
 #[test]
 fn a_truncated_file_that_has_grown_again_is_read_from_its_beginning() {
-    let mut log = Log::new("", Begin::End);
+    let mut log = Log::new("", 0);
     log.append("one\n");
     assert_eq!(log.lines(), ["one"]);
     fs::write(log.path("mail.log"), "two\nthree\n").unwrap();
@@ -128,9 +162,9 @@ fn a_truncated_file_that_has_grown_again_is_read_from_its_beginning() {
 
 #[test]
 fn a_file_that_appears_later_is_read_from_its_beginning() {
-    let mut log = Log::new("", Begin::End);
+    let mut log = Log::new("", 0);
     fs::remove_file(log.path("mail.log")).unwrap();
-    log.tail = Tail::new(&log.path("mail.log"), Begin::End).unwrap();
+    log.tail = tail(&log.path("mail.log"), None, 0);
     assert!(!log.tail.exists());
     assert!(log.lines().is_empty());
     log.append("one\n");
@@ -139,7 +173,7 @@ fn a_file_that_appears_later_is_read_from_its_beginning() {
 
 #[test]
 fn a_line_too_long_is_cut_and_the_next_one_is_whole() {
-    let mut log = Log::new("", Begin::End);
+    let mut log = Log::new("", 0);
     log.append(&format!("{}\nnext\n", "x".repeat(3 * MAX_LINE)));
     let lines = log.lines();
     let lengths: Vec<usize> = lines.iter().map(String::len).collect();
@@ -147,8 +181,130 @@ fn a_line_too_long_is_cut_and_the_next_one_is_whole() {
 }
 
 #[test]
-fn a_folder_is_no_log() {
-    assert!(Tail::new(Path::new("/tmp"), Begin::End).is_err());
+fn a_folder_or_a_device_is_no_log() {
+    let on = |path: &str| Tail::new(Path::new(path), None, back(0), Others::Read, &mut |_| None);
+    assert!(on("/tmp").is_err());
+    assert!(on("/dev/zero").is_err());
+}
+
+#[test]
+fn what_a_copy_holds_and_was_not_read_before_the_truncation_is_read_from_the_copy() {
+    let mut log = Log::new("", 0);
+    log.append("a line long enough\n");
+    assert_eq!(log.lines(), ["a line long enough"]);
+    log.append("two\n");
+    log.copy_truncate("mail.log.1");
+    log.append("three\n");
+    assert_eq!(log.lines(), ["two", "three"]);
+    assert!(log.lines_at(100).is_empty());
+}
+
+#[test]
+fn files_that_were_there_between_two_looks_are_read_and_old_ones_are_not() {
+    let mut log = Log::new("zero\n", 0);
+    log.append_to("mail.log.7", b"old\n");
+    log.tail = tail(&log.path("mail.log"), None, 0);
+    log.append("one\n");
+    log.rename("mail.log.8");
+    log.append("two\n");
+    log.rename("mail.log.9");
+    log.append("three\n");
+    log.append_to("mail.log.err", b"another log\n");
+    assert_eq!(log.lines(), ["one", "two", "three"]);
+    log.append("four\n");
+    log.rename("mail.log.99");
+    log.append("five\n");
+    assert_eq!(log.lines(), ["four", "five"]);
+}
+
+#[test]
+fn another_agent_reads_what_was_written_meanwhile_and_no_line_twice() {
+    let mut log = Log::new("", 0);
+    log.append("one\ntwo\nthr");
+    assert_eq!(log.lines(), ["one", "two"]);
+    log.restarted(|log| log.append("ee\nfour\n"));
+    assert_eq!(log.lines(), ["three", "four"]);
+    log.restarted(|_| {});
+    assert!(log.lines().is_empty());
+}
+
+#[test]
+fn another_agent_reads_the_rest_of_a_file_that_was_rotated_meanwhile() {
+    let rotations: [fn(&Log, &str); 2] = [|log, name| log.rename(name), |log, name| log.copy_truncate(name)];
+    for rotate in rotations {
+        let mut log = Log::new("", 0);
+        log.append("a line long enough\n");
+        assert_eq!(log.lines(), ["a line long enough"]);
+        log.restarted(|log| {
+            log.append("two\n");
+            rotate(log, "mail.log.1");
+            log.append("three\n");
+            rotate(log, "mail.log.0");
+            log.append("four\n");
+        });
+        assert_eq!(log.lines(), ["two", "three", "four"]);
+        // Nothing of it comes again to a third one, even if the second ended in the middle.
+        log.restarted(|_| {});
+        assert!(log.lines().is_empty());
+    }
+}
+
+#[test]
+fn an_agent_that_ends_within_the_rest_of_a_rotated_file_goes_on_there() {
+    let mut log = Log::new("", 0);
+    log.append("a line long enough\n");
+    assert_eq!(log.lines(), ["a line long enough"]);
+    let rest: String = (0..20_000).map(|n| format!("rest {n}\n")).collect();
+    log.restarted(|log| {
+        log.append(&rest);
+        log.copy_truncate("mail.log.1");
+        log.append("last\n");
+    });
+    let mut read = 0;
+    let _ = log.tail.read(log.start, &mut |_| read += 1).unwrap();
+    assert!((1..20_000).contains(&read), "{read}");
+    log.restarted(|_| {});
+    let lines = log.lines();
+    assert_eq!(lines.len() + read, 20_001);
+    assert_eq!(lines[0], format!("rest {read}"));
+}
+
+#[test]
+fn a_line_that_was_cut_is_not_taken_for_two_by_another_agent() {
+    let mut log = Log::new("", 0);
+    log.append(&"x".repeat(3 * MAX_LINE));
+    assert_eq!(log.lines().len(), 1);
+    log.restarted(|log| log.append("xx\nnext\n"));
+    assert_eq!(log.lines(), ["next"]);
+}
+
+#[test]
+fn another_file_by_the_same_number_is_not_the_one_that_was_read() {
+    let mut log = Log::new("", 0);
+    log.append("one\n");
+    assert_eq!(log.lines(), ["one"]);
+    log.restarted(|log| fs::write(log.path("mail.log"), "xyz\ntwo\n").unwrap());
+    assert_eq!(log.lines(), ["xyz", "two"]);
+}
+
+#[test]
+fn what_is_too_old_to_matter_is_not_read() {
+    let minute = |n: i64| Timestamp::from_second(n * 60).unwrap();
+    let mut log = Log::new("", 0);
+    let text: String = (0..100_000).map(|n| format!("{n} a line\n")).collect();
+    log.append(&text);
+    let since = ReadBack {
+        bytes: u64::MAX,
+        since: minute(90_000),
+    };
+    let mut date_of = |line: &[u8]| {
+        let text = String::from_utf8_lossy(line).into_owned();
+        text.split(' ').next()?.parse().ok().map(minute)
+    };
+    log.tail = Tail::new(&log.path("mail.log"), None, since, Others::Read, &mut date_of).unwrap();
+    let lines = log.lines();
+    assert!((10_000..50_000).contains(&lines.len()), "{}", lines.len());
+    assert_eq!(lines.last().unwrap(), "99999 a line");
 }
 
 #[derive(Clone, Debug)]
@@ -156,6 +312,7 @@ enum Step {
     Write(String),
     Rename,
     CopyTruncate,
+    Restart,
     Read,
 }
 
@@ -164,39 +321,53 @@ fn step() -> impl Strategy<Value = Step> {
         4 => "[a-z]{0,9}\n?".prop_map(Step::Write),
         1 => Just(Step::Rename),
         1 => Just(Step::CopyTruncate),
+        1 => Just(Step::Restart),
         4 => Just(Step::Read),
     ]
 }
 
 proptest! {
-    /// Whatever is written and however it is rotated: every ended line is read exactly once, in order. (What was written between
-    /// the last reading and a truncation is gone by the nature of copytruncate, so the model reads before.)
+    /// Whatever is written, however it is rotated, and whenever the agent is replaced: every ended line is read exactly once, in order.
     #[test]
     fn every_line_is_read_exactly_once(steps in proptest::collection::vec(step(), 0..60)) {
-        let mut log = Log::new("", Begin::End);
+        let mut log = Log::new("", 0);
         let (mut written, mut read) = (String::new(), Vec::new());
+        // Whether nothing of the file was read: nobody can tell then that it was truncated and has grown again.
+        let mut is_fresh = true;
         for (n, step) in steps.into_iter().enumerate() {
+            // By its beginning a file is known, as by dates.
+            let text = |text: &str| format!("Jan 01 00:00:{n:02}{text}");
             match step {
-                Step::Write(text) => {
-                    log.append(&text);
-                    written.push_str(&text);
+                Step::Write(line) => {
+                    log.append(&text(&line));
+                    written.push_str(&text(&line));
                 }
                 Step::Rename => {
                     // Writers end their line before they turn to the new file.
-                    log.append("\n");
-                    written.push('\n');
-                    fs::rename(log.path("mail.log"), log.path(&format!("mail.log.{n}"))).unwrap();
+                    log.append(&text("\n"));
+                    written.push_str(&text("\n"));
+                    log.rename(&format!("mail.log.{n:03}"));
                     log.append("");
-                    read.extend(log.lines());
+                    is_fresh = true;
                 }
                 Step::CopyTruncate => {
-                    log.append("\n");
-                    written.push('\n');
-                    read.extend(log.lines());
-                    OpenOptions::new().write(true).truncate(true).open(log.path("mail.log")).unwrap();
-                    read.extend(log.lines());
+                    log.append(&text("\n"));
+                    written.push_str(&text("\n"));
+                    if is_fresh {
+                        read.extend(log.lines());
+                    }
+                    log.copy_truncate(&format!("mail.log.{n:03}"));
+                    is_fresh = true;
                 }
-                Step::Read => read.extend(log.lines()),
+                Step::Restart => {
+                    read.extend(log.lines());
+                    log.restarted(|_| {});
+                    is_fresh &= log.path("mail.log").metadata().unwrap().len() == 0;
+                }
+                Step::Read => {
+                    read.extend(log.lines());
+                    is_fresh &= log.path("mail.log").metadata().unwrap().len() == 0;
+                }
             }
         }
         log.append("\n");

@@ -1,0 +1,200 @@
+//! One file that is being read, wherever its path may lead by now.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use jiff::Timestamp;
+use nix::fcntl::OFlag;
+
+use super::super::lines::{Lines, MAX_LINE, RawLine, TooLong};
+use super::super::position::Place;
+
+/// Bytes by which a file's beginning is known: more than a date and a host's name.
+const HEAD: usize = 128;
+/// Bytes read at a time.
+pub(super) const CHUNK: usize = 64 * 1024;
+/// Below so many bytes it is not worth looking for the first line that is young enough.
+const WORTH_SEARCHING: u64 = 4 * CHUNK as u64;
+
+/// Tells when a line was written, if it says so.
+pub type DateOf<'a> = &'a mut dyn FnMut(&[u8]) -> Option<Timestamp>;
+
+/// A file that is being read.
+#[derive(Debug)]
+pub(super) struct Open {
+    file: File,
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    position: u64,
+    /// How the file begins, as far as that was there when it was last looked at.
+    head: Vec<u8>,
+    lines: Lines,
+}
+
+/// What one reading came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// So many bytes, at least one.
+    Read(usize),
+    /// The end of the file.
+    End,
+    /// The file was truncated since the last reading.
+    Truncated,
+}
+
+impl Open {
+    /// Opens a file at its beginning.
+    pub(super) fn new(path: &Path) -> io::Result<Self> {
+        // A pipe at the path must not keep the reader waiting.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "is neither a file nor a link to one",
+            ));
+        }
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            file,
+            position: 0,
+            head: Vec::new(),
+            lines: Lines::new(MAX_LINE, TooLong::Cut),
+        })
+    }
+
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Where it was read up to.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            device: self.device,
+            inode: self.inode,
+            offset: self.position - self.lines.pending() as u64,
+            head: self.head.clone(),
+        }
+    }
+
+    /// Whether this is the file of the place, and not another that has its number by now.
+    pub(super) fn is(&self, place: &Place) -> io::Result<bool> {
+        Ok((self.device, self.inode) == (place.device, place.inode) && self.holds(place)?)
+    }
+
+    /// Whether what was read before the place stands here too: in the same file, or in a copy of it.
+    pub(super) fn holds(&self, place: &Place) -> io::Result<bool> {
+        let long_enough = self.metadata()?.len() >= place.offset;
+        Ok(long_enough && self.beginning(place.head.len() as u64)? == place.head)
+    }
+
+    /// Whether this may be a copy of the place's file, though it need not be whole yet.
+    pub(super) fn begins_like(&self, place: &Place) -> io::Result<bool> {
+        Ok(place.is_telling() && self.beginning(place.head.len() as u64)? == place.head)
+    }
+
+    /// Goes to a place, or where that is in the middle of a line to the next one.
+    pub(super) fn go_to(&mut self, offset: u64) -> io::Result<()> {
+        self.lines.forget();
+        self.position = offset;
+        let mut before = [0];
+        if let Some(last) = offset.checked_sub(1)
+            && (self.file.read_at(&mut before, last)? == 0 || before != *b"\n")
+        {
+            self.lines.skip();
+        }
+        self.head = self.beginning(HEAD as u64)?;
+        Ok(())
+    }
+
+    /// Goes forward to `bytes` before the end, at the beginning of a line, if it is not there yet.
+    pub(super) fn skip_to(&mut self, bytes: u64) -> io::Result<()> {
+        self.skip_past(self.metadata()?.len().saturating_sub(bytes))
+    }
+
+    /// Goes forward to `offset`, or to the next line after it, if it is not there yet.
+    pub(super) fn skip_past(&mut self, offset: u64) -> io::Result<()> {
+        if offset > self.position {
+            self.go_to(offset)?;
+        }
+        Ok(())
+    }
+
+    /// Goes forward past lines that were written before `since`, as far as that is found with a few looks: lines stand in the order
+    /// in which they were written.
+    pub(super) fn skip_before(&mut self, since: Timestamp, date_of: DateOf<'_>) -> io::Result<()> {
+        let (mut old, mut young) = (self.position, self.metadata()?.len());
+        while young.saturating_sub(old) > WORTH_SEARCHING {
+            let middle = old + (young - old) / 2;
+            match self.date_at(middle, date_of)? {
+                Some(date) if date < since => old = middle,
+                Some(_) => young = middle,
+                None => break,
+            }
+        }
+        self.skip_past(old)
+    }
+
+    /// When the first dated line after `offset` was written.
+    fn date_at(&self, offset: u64, date_of: DateOf<'_>) -> io::Result<Option<Timestamp>> {
+        let mut chunk = [0; CHUNK];
+        let read = self.file.read_at(&mut chunk, offset)?;
+        let mut lines = chunk[..read].split(|byte| *byte == b'\n');
+        // The first begins before the chunk.
+        lines.next();
+        Ok(lines.find_map(date_of))
+    }
+
+    /// The file's first bytes now, [`HEAD`] or `len` of them at the most.
+    fn beginning(&self, len: u64) -> io::Result<Vec<u8>> {
+        let mut head = vec![0; HEAD.min(usize::try_from(len).unwrap_or(HEAD))];
+        let read = self.file.read_at(&mut head, 0)?;
+        head.truncate(read);
+        Ok(head)
+    }
+
+    fn was_truncated(&self) -> io::Result<bool> {
+        let shorter = self.metadata()?.len() < self.position;
+        Ok(shorter || self.beginning(self.head.len() as u64)? != self.head)
+    }
+
+    /// Reads one chunk.
+    pub(super) fn read(&mut self, each: &mut dyn FnMut(RawLine<'_>)) -> io::Result<Reading> {
+        let mut chunk = [0; CHUNK];
+        let read = self.file.read_at(&mut chunk, self.position)?;
+        // Asked after reading: what was read of a file that was truncated just before is the middle of something else.
+        if self.was_truncated()? {
+            return Ok(Reading::Truncated);
+        }
+        if read == 0 {
+            return Ok(Reading::End);
+        }
+        self.position += read as u64;
+        if self.head.len() < HEAD {
+            self.head = self.beginning(self.position)?;
+        }
+        self.lines.feed(&chunk[..read], each);
+        Ok(Reading::Read(read))
+    }
+
+    /// Goes back to the beginning of a file that was truncated.
+    pub(super) fn begin_again(&mut self) {
+        self.position = 0;
+        self.head.clear();
+        self.lines.forget();
+    }
+
+    /// Hands on a last line that was never ended.
+    pub(super) fn finish(&mut self, each: &mut dyn FnMut(RawLine<'_>)) {
+        self.lines.finish(each);
+    }
+}

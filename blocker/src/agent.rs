@@ -279,6 +279,7 @@ impl Stages {
             refused: BTreeSet::new(),
             tried: None,
             retry: Timestamp::MIN,
+            renewed: Timestamp::MIN,
             looked: Timestamp::MIN,
             compared: Timestamp::now(),
             compare_after: judge::COMPARE,

@@ -17,6 +17,8 @@ mod increment;
 mod kill;
 #[path = "ledger/many.rs"]
 mod many;
+#[path = "ledger/renew.rs"]
+mod renew;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -5,9 +5,10 @@
 //! kernel was busy are judged together, so that they share a commit.
 
 mod allow;
+mod kernel;
+mod renew;
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +17,6 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::allow::Allowing;
 use super::reader::Batch;
-use super::reconcile::Reconcile;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Ban, Change, Expiry, Failure, JailId, Subject};
 use crate::firewall::Rejected;
@@ -62,6 +62,8 @@ pub(super) struct Judge {
     pub(super) retry: Timestamp,
     /// When the ledger's database was looked after.
     pub(super) looked: Timestamp,
+    /// When it was looked whose ban is to go on.
+    pub(super) renewed: Timestamp,
     /// When the kernel was compared with the ledger.
     pub(super) compared: Timestamp,
     /// How long after that it is compared again.
@@ -259,6 +261,7 @@ impl Judge {
             self.store.tick(&self.ledger, now);
             self.metrics.durable.set(self.store.is_durable().into());
         }
+        self.renew(now);
         let (over, mut changes) = self.ledger.expire(now);
         for ban in &over {
             if let Some(metrics) = self.metrics.jail(ban.jail) {
@@ -283,77 +286,6 @@ impl Judge {
         if before > 0 && self.refused.is_empty() {
             tracing::info!(changes = before, "the kernel has taken what it had refused");
         }
-    }
-
-    /// What of the refused is to be tried next: in turn, since where one map is full, others may have room.
-    fn next_refused(&mut self) -> Vec<Subject> {
-        let after = self.tried.map_or(Bound::Unbounded, Bound::Excluded);
-        let next: Vec<Subject> = self
-            .refused
-            .range((after, Bound::Unbounded))
-            .take(RETRIES)
-            .copied()
-            .collect();
-        // Behind the last of all comes the first.
-        self.tried = next.last().copied().filter(|_| next.len() == RETRIES);
-        next
-    }
-
-    fn links_changed(&mut self) -> bool {
-        self.links.changed(Instant::now()).unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot listen for changes of network interfaces");
-            false
-        })
-    }
-
-    /// Has the firewall look at the interfaces.
-    fn refresh(&mut self, now: Timestamp) {
-        let names: Vec<String> = self.jails.iter().map(|(name, _)| name.clone()).collect();
-        let mut firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(firewall) = firewall.as_deref_mut() else {
-            return;
-        };
-        let mut in_force = Reconcile {
-            ledger: &mut self.ledger,
-            store: &mut self.store,
-            jails: &names,
-            now,
-        };
-        firewall.refresh(&mut in_force, Instant::now());
-    }
-
-    /// Compares what the kernel holds with what it is to hold, and mends it.
-    fn compare(&mut self, now: Timestamp) {
-        let wanted: Vec<Change> = self.ledger.changes().collect();
-        let found = {
-            let mut firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(firewall) = firewall.as_deref_mut() else {
-                return;
-            };
-            firewall.compare(&wanted, now)
-        };
-        // What it has refused is known, and tried again anyway.
-        let found = found.map(|mut differing| {
-            differing.retain(|change| !self.refused.contains(&change.subject));
-            differing
-        });
-        match found {
-            Ok(differing) if differing.is_empty() => {}
-            Ok(differing) => {
-                self.metrics.mended.inc_by(differing.len() as u64);
-                let rejected = self.apply(&differing, now);
-                tracing::warn!(
-                    differing = differing.len(),
-                    mended = differing.len() - rejected.len(),
-                    "the kernel did not hold what it is to hold; somebody else has changed it"
-                );
-            }
-            Err(error) => tracing::error!(
-                error = format!("{error:#}"),
-                "what the kernel holds cannot be read; trying again in a minute"
-            ),
-        }
-        self.metrics.enforced(wanted.len(), self.refused.len());
     }
 
     fn apply(&mut self, changes: &[Change], now: Timestamp) -> Vec<Rejected> {

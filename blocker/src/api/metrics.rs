@@ -57,6 +57,8 @@ pub struct JailMetrics {
     pub active: Gauge,
     /// Its bans that the allowlist did not let happen.
     pub vetoes: Counter,
+    /// Its bans that went on, since their host still knocked.
+    pub renewed: Counter,
     /// Its bans that the brake held back.
     pub held_back: Counter,
     /// Failures of hosts that have no address that could be banned: a name nobody knows, a network.
@@ -148,6 +150,11 @@ impl Metrics {
             "allowlist_vetoes",
             "Bans that the allowlist did not let happen",
         );
+        let renewed = counters(
+            &mut registry,
+            "bans_renewed",
+            "Bans that went on, since their host still knocked",
+        );
         let held_back = counters(&mut registry, "bans_held_back", "Bans that the brake held back");
         let durable = Gauge::default();
         let help = "Whether bans are on disk before they are enforced; 0 while they are in memory alone";
@@ -209,6 +216,7 @@ impl Metrics {
                 bans: bans.get_or_create(&from_jail).clone(),
                 active: active.get_or_create(&jail).clone(),
                 vetoes: vetoes.get_or_create(&from_jail).clone(),
+                renewed: renewed.get_or_create(&jail).clone(),
                 held_back: held_back.get_or_create(&from_jail).clone(),
                 unbannable: unbannable.get_or_create(&jail).clone(),
                 unasked: unasked.get_or_create(&jail).clone(),

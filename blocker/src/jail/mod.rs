@@ -38,6 +38,8 @@ pub struct Rules {
     pub ban_time: BanTime,
     /// How much longer it lasts for who was banned before.
     pub increment: Option<Increment>,
+    /// Whether a ban that is about to end goes on while its host still knocks, and how long after its last failure at the most.
+    pub renew: Option<SignedDuration>,
     /// Whose failures are not counted.
     pub ignore: Vec<IpNet>,
     /// What is counted and banned together with an IPv6 address.
@@ -147,6 +149,27 @@ impl Jail {
             until,
             failures,
         })
+    }
+
+    /// Whether bans of hosts that still knock go on.
+    #[must_use]
+    pub const fn renews(&self) -> bool {
+        self.rules.renew.is_some()
+    }
+
+    /// The end of a ban that is about to be over, whose host has knocked last at this time; `None` where that is too long ago, or the
+    /// ban has gone on for as long as it may.
+    #[must_use]
+    pub fn renewed(&self, ban: &Ban, knocked: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let (Some(longest), BanTime::For(ban_time)) = (self.rules.renew, self.rules.ban_time) else {
+            return None;
+        };
+        if now.duration_since(knocked) > self.rules.find_time {
+            return None;
+        }
+        let last = ban.since.saturating_add(longest).unwrap_or(Timestamp::MAX);
+        let until = now.saturating_add(ban_time).unwrap_or(Timestamp::MAX).min(last);
+        (Expiry::At(until) > ban.until).then_some(until)
     }
 
     /// How bans grow here for who was banned before.

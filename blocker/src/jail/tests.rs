@@ -25,6 +25,7 @@ fn jail(max_retry: u32) -> Jail {
         find_time: SignedDuration::from_secs(600),
         ban_time: BanTime::For(SignedDuration::from_secs(3600)),
         increment: None,
+        renew: None,
         ipv6_prefix: Ipv6Prefix::SUBNET,
         ignore: vec!["192.0.2.10/32".parse().unwrap(), "198.51.100.0/24".parse().unwrap()],
     })
@@ -223,4 +224,26 @@ fn an_ipv6_network_in_which_an_ignored_host_lives_is_not_banned_for_its_neighbou
         panic!("a ban");
     };
     assert_eq!(ban.subject.to_string(), "2001:db8::2");
+}
+
+#[test]
+fn a_ban_goes_on_for_who_has_knocked_within_findtime_and_not_for_ever() {
+    let ban = |until: i64| Ban {
+        subject: Subject::host(IpAddr::from([192, 0, 2, 7])),
+        jail: JailId(0),
+        origin: Origin::Jail,
+        since: at(NOW),
+        until: Expiry::At(at(until)),
+        failures: 2,
+    };
+    let mut rules = jail(2).rules;
+    rules.renew = Some(SignedDuration::from_secs(10_000));
+    let jail = Jail::new(rules);
+    let end = NOW + 3600;
+    assert_eq!(jail.renewed(&ban(end), at(end - 600), at(end)), Some(at(end + 3600)));
+    assert_eq!(jail.renewed(&ban(end), at(end - 601), at(end)), None, "it has given up");
+    let end = NOW + 9000;
+    assert_eq!(jail.renewed(&ban(end), at(end), at(end)), Some(at(NOW + 10_000)));
+    let end = NOW + 10_000;
+    assert_eq!(jail.renewed(&ban(end), at(end), at(end)), None, "it was long enough");
 }

@@ -148,6 +148,12 @@ impl Ledger {
         (over, changes)
     }
 
+    /// The bans that end until `end`, in no order.
+    pub fn ending(&self, end: Timestamp) -> impl Iterator<Item = &Ban> {
+        let all = self.bans.values().flatten();
+        all.filter(move |ban| ban.until <= Expiry::At(end))
+    }
+
     /// When the next ban ends.
     #[must_use]
     pub fn next_end(&self) -> Option<Timestamp> {

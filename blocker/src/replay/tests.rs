@@ -26,6 +26,7 @@ fn jail(name: &str, failregex: &str, ports: &[u16]) -> JailSettings {
             ban_time: BanTime::For(SignedDuration::from_mins(10)),
             ignore: Vec::new(),
             increment: None,
+            renew: None,
             ipv6_prefix: Ipv6Prefix::SUBNET,
         },
         scope: Scope::tcp(ports.iter().map(|port| *port..=*port).collect()),

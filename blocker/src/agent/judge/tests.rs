@@ -91,6 +91,7 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
         refused: BTreeSet::new(),
         tried: None,
         retry: now,
+        renewed: now,
         compared: now,
         compare_after: COMPARE,
         links: LinkWatch::open().unwrap(),

@@ -8,7 +8,7 @@ const DOUBLING: &str = "ban.Time*(1<<(ban.Countifban.Count<20else20))*banFactor"
 const EXPONENTIAL: &str = "ban.Time*math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)";
 
 /// What the keys are called.
-pub(super) const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 8] = [
     "bantime.increment",
     "bantime.factor",
     "bantime.formula",
@@ -16,9 +16,20 @@ pub(super) const KEYS: [&str; 7] = [
     "bantime.maxtime",
     "bantime.rndtime",
     "bantime.overalljails",
+    "bantime.renew",
 ];
 
+/// How long after its last failure a ban is renewed at the most, where `bantime.maxtime` says nothing.
+const LONGEST_RENEWED: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+
 impl Reader<'_> {
+    /// How long after its last failure a ban is renewed while its host knocks; `None` where it is not.
+    pub(super) fn renew(&mut self) -> Option<jiff::SignedDuration> {
+        let is_on = self.read("bantime.renew", boolean, false);
+        let longest = self.read("bantime.maxtime", duration::parse, LONGEST_RENEWED);
+        is_on.then_some(longest)
+    }
+
     /// How bans grow; `None` where they do not. All keys are read, so that what is wrong in them shows before they are wanted.
     pub(super) fn increment(&mut self) -> Option<Increment> {
         let is_on = self.read("bantime.increment", boolean, false);

@@ -110,6 +110,7 @@ impl Reader<'_> {
             find_time: self.read("findtime", duration::parse, FIND_TIME),
             ban_time: self.read("bantime", duration::parse_ban_time, BAN_TIME),
             increment: self.increment(),
+            renew: self.renew(),
             ignore: ignored.networks,
             ipv6_prefix: self.read("ipv6prefix", ipv6_prefix, Ipv6Prefix::SUBNET),
         };

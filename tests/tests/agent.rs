@@ -265,7 +265,7 @@ fn metrics_are_served_and_the_table_is_laid_again_after_somebody_flushed_it() {
     assert_eq!(relay.metric("blocker_bans_active{jail=\"spam\"}"), 1);
     agent.says(&["ERROR the firewall's counters cannot be read"]);
     relay.reject(SPAMMERS[1].into(), 2);
-    agent.says(&["WARN somebody has removed the table inet blocker"]);
+    agent.says(&["WARN somebody has removed or changed the table inet blocker"]);
     agent.says(&["INFO banned", "address=192.0.2.8 "]);
     for host in [SPAMMERS[0], SPAMMERS[1]] {
         assert_eq!(relay.reach(host.into(), 25), Reach::NoAnswer, "{host}");

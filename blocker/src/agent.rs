@@ -38,13 +38,14 @@ use crate::config::{JailSettings, Settings};
 use crate::firewall::interfaces::LinkWatch;
 use crate::firewall::{self, JailScope, Wanted};
 use crate::instance::{Instance, Namespace};
+use crate::jail::Jail;
 use crate::ledger::brake::{Brake, Seen};
 use crate::ledger::store::Store;
 use crate::ledger::{Allowlist, Entry, Ledger, own_addresses};
 use crate::machine;
 use crate::privileges;
 use crate::service::{self, Pulse};
-use crate::source::position::Positions;
+use crate::source::position::{Position, Positions, SourceId};
 use crate::source::watch::Stop;
 
 /// The file, beside the ledger, of what the allowlist's names and SPF records came to last.
@@ -253,8 +254,7 @@ impl Stages {
         for ((_, jail), ignored) in jails.iter_mut().zip(&decisions.ignored) {
             jail.ignore_also(ignored);
         }
-        // Kept as long as the agent runs.
-        let positions = Positions::default();
+        let positions = recall(&mut jails, &decisions.store, Timestamp::now());
 
         let readers = groups.into_iter().map(|group| {
             let name = group.kind.name();
@@ -275,7 +275,6 @@ impl Stages {
             brake: decisions.brake,
             firewall: Arc::clone(firewall),
             metrics: Arc::clone(metrics),
-            positions,
             refused: BTreeSet::new(),
             tried: None,
             retry: Timestamp::MIN,
@@ -342,6 +341,21 @@ impl Stages {
         }
         result
     }
+}
+
+/// Has the jails know which failures have led to bans before they are read again, and says how far sources were read.
+fn recall(jails: &mut [(String, Jail)], store: &Store, now: Timestamp) -> Positions {
+    let find_time = jails.iter().map(|(_, jail)| jail.find_time()).max().unwrap_or_default();
+    let since = now.saturating_sub(find_time).unwrap_or(Timestamp::MIN);
+    for (subject, jail, last) in store.answered(since) {
+        if let Some((_, jail)) = jails.get_mut(usize::from(jail.0)) {
+            jail.has_answered(subject, last);
+        }
+    }
+    let positions = store.positions().into_iter();
+    let positions =
+        positions.filter_map(|(source, text)| Some((SourceId::from_text(source), Position::from_text(&text)?)));
+    positions.collect()
 }
 
 /// The jails as they are asked about hosts; `None` where none of them has a command for it.

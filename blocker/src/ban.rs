@@ -86,6 +86,8 @@ pub struct Failure {
     pub identity: Option<Box<str>>,
     /// When, by the line's own clock.
     pub time: Timestamp,
+    /// Whether a former agent has told of it, so that it is counted but is nothing new.
+    pub again: bool,
 }
 
 /// When a ban ends.

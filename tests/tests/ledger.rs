@@ -19,6 +19,8 @@ mod kill;
 mod many;
 #[path = "ledger/renew.rs"]
 mod renew;
+#[path = "ledger/rotated.rs"]
+mod rotated;
 
 use std::collections::BTreeSet;
 use std::fs;

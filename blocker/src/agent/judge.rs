@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 pub(super) use self::allow::Allowing;
 use super::reader::Batch;
 use crate::api::metrics::{Metrics, SharedFirewall};
-use crate::ban::{Ban, Change, Expiry, Failure, JailId, Subject};
+use crate::ban::{Ban, Change, Expiry, JailId, Subject};
 use crate::firewall::Rejected;
 use crate::firewall::interfaces::LinkWatch;
 use crate::jail::{Decision, Jail};
@@ -26,7 +26,6 @@ use crate::ledger::brake::{Brake, Reason, Turn};
 use crate::ledger::store::{Entered, Store};
 use crate::ledger::{Entry, Ledger};
 use crate::service::Pulse;
-use crate::source::position::Positions;
 
 /// How often what the kernel refused is tried again, and the longest wait for a ban's end.
 const TICK: Duration = Duration::from_secs(1);
@@ -52,8 +51,6 @@ pub(super) struct Judge {
     pub(super) brake: Brake,
     pub(super) firewall: SharedFirewall,
     pub(super) metrics: Arc<Metrics>,
-    /// Up to where sources were read and judged.
-    pub(super) positions: Positions,
     /// Hosts and networks for which the kernel does not hold what the ledger says.
     pub(super) refused: BTreeSet<Subject>,
     /// The last of them that was tried again: the next come after it.
@@ -85,10 +82,7 @@ impl Judge {
             match batches.recv_timeout(self.wait(Timestamp::now())) {
                 Ok(batch) => {
                     let batches: Vec<Batch> = [batch].into_iter().chain(batches.try_iter().take(TOGETHER)).collect();
-                    self.judge(batches.iter().flat_map(|batch| &batch.failures), Timestamp::now());
-                    for (source, position) in batches.into_iter().flat_map(|batch| batch.read) {
-                        self.positions.set(source, position);
-                    }
+                    self.judge(&batches, Timestamp::now());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -108,10 +102,10 @@ impl Judge {
         next.min(TICK)
     }
 
-    fn judge<'a>(&mut self, failures: impl Iterator<Item = &'a Failure>, now: Timestamp) {
+    fn judge(&mut self, batches: &[Batch], now: Timestamp) {
         let mut entered: Vec<(Ban, Change)> = Vec::new();
-        for failure in failures {
-            if let Some(metrics) = self.metrics.jail(failure.jail) {
+        for failure in batches.iter().flat_map(|batch| &batch.failures) {
+            if let Some(metrics) = self.metrics.jail(failure.jail).filter(|_| !failure.again) {
                 metrics.failures.inc();
             }
             let Some((_, jail)) = self.jails.get_mut(usize::from(failure.jail.0)) else {
@@ -121,6 +115,14 @@ impl Judge {
             if let Decision::Ban(ban) = jail.decide(failure, |host| allowlist.covers(host), now) {
                 entered.extend(self.sentence(ban, now).and_then(|ban| self.enter(ban, now)));
             }
+        }
+        // Only now: whoever finds how far logs were read finds the bans that they led to until then.
+        for (source, position) in batches.iter().flat_map(|batch| &batch.read) {
+            self.store.read(&source.to_string(), &position.to_text());
+        }
+        if entered.is_empty() {
+            // How far logs were read is written within a second.
+            return;
         }
         self.commit(now);
         let changes: Vec<Change> = entered.iter().map(|(_, change)| change.clone()).collect();

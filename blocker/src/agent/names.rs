@@ -17,6 +17,8 @@ pub(super) struct Unresolved {
     pub(super) jail: JailId,
     pub(super) name: String,
     pub(super) time: Timestamp,
+    /// Whether a former agent has told of it.
+    pub(super) again: bool,
     /// Counts it if nobody knows the name.
     pub(super) unbannable: Counter,
 }
@@ -29,6 +31,7 @@ pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Batch>) {
             jail,
             name,
             time,
+            again,
             unbannable,
         } = unresolved;
         let addresses = resolver.addresses(&name);
@@ -39,12 +42,13 @@ pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Batch>) {
                 address,
                 identity: None,
                 time,
+                again,
             })
             .collect();
         // The name is the client's own word: quoted, so that it cannot pretend to be more of the log.
         tracing::debug!(?name, addresses = found.len(), "a host's name was looked up");
         if found.is_empty() {
-            unbannable.inc();
+            unbannable.inc_by(u64::from(!again));
         } else if failures.send(Batch::of(found)).is_err() {
             return;
         }
@@ -68,6 +72,7 @@ mod tests {
                 jail: JailId(0),
                 name: name.to_owned(),
                 time: Timestamp::UNIX_EPOCH,
+                again: false,
                 unbannable: unbannable.clone(),
             };
             assert!(queue.send(unresolved).is_ok());

@@ -94,7 +94,7 @@ pub(super) struct Out {
 }
 
 impl Reader {
-    /// Opens the source, and goes on where `positions` say.
+    /// Opens the source; `positions` say what of it a former agent has read.
     pub(super) fn new(group: Group, positions: &Positions, out: Out, metrics: &Metrics, stop: Stop) -> Result<Self> {
         let Group {
             kind,
@@ -184,11 +184,15 @@ impl Reader {
         let now = Timestamp::now();
         let more = source.read(since, &mut |line| {
             out.seen.line(line.bytes, now);
-            let (time, result) = find(&line, now, filters, |finding| hand_on(finding, jails, out, found));
+            let each = |finding| hand_on(finding, line.again, jails, out, found);
+            let (time, result) = find(&line, now, filters, each);
             let Some(log) = line.logs.first().and_then(|log| logs.get_mut(*log)) else {
                 return;
             };
             log.last = time.or(log.last);
+            if line.again {
+                return;
+            }
             log.metrics.cut.inc_by(line.cut.into());
             match result {
                 LineResult::Matched => log.metrics.matched.inc(),
@@ -238,10 +242,10 @@ fn find(
     (found.time.or(undated), found.result)
 }
 
-/// Hands on what was found in a line.
-fn hand_on(finding: Finding, watched: &mut [Watched], out: &Out, found: &mut Vec<Failure>) {
+/// Hands on what was found in a line. What a former agent has counted and said of one that is read `again` is not counted and said again.
+fn hand_on(finding: Finding, again: bool, watched: &mut [Watched], out: &Out, found: &mut Vec<Failure>) {
     match finding {
-        Finding::Failure(failure) => found.push(failure),
+        Finding::Failure(failure) => found.push(Failure { again, ..failure }),
         Finding::Named { jail, name, time } => {
             let Some(Watched { metrics, .. }) = of(jail, watched) else {
                 return;
@@ -250,13 +254,15 @@ fn hand_on(finding: Finding, watched: &mut [Watched], out: &Out, found: &mut Vec
                 jail,
                 name,
                 time,
+                again,
                 unbannable: metrics.unbannable.clone(),
             };
             if out.names.try_send(unresolved).is_err() {
                 // Names come faster than they can be looked up, or nobody looks them up any more.
-                metrics.unbannable.inc();
+                metrics.unbannable.inc_by(u64::from(!again));
             }
         }
+        Finding::Unbannable(_) | Finding::GivenUp(..) if again => {}
         Finding::Unbannable(jail) => {
             if let Some(Watched { metrics, .. }) = of(jail, watched) {
                 metrics.unbannable.inc();

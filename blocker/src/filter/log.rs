@@ -205,6 +205,7 @@ fn finding(jail: JailId, hit: Hit, time: Timestamp, use_dns: UseDns) -> Finding 
             address,
             identity,
             time,
+            again: false,
         })
     };
     match (hit.identity, hit.address) {

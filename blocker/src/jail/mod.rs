@@ -9,6 +9,7 @@ pub mod ignore_command;
 mod increment;
 mod window;
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
 use ipnet::IpNet;
@@ -51,7 +52,7 @@ pub struct Rules {
 pub enum Decision {
     /// The host is one of those that are ignored.
     Ignored,
-    /// The failure, or the ban it leads to, is over already.
+    /// The failure, or the ban it leads to, is over already; or it has led to a ban before.
     Late,
     /// Counted; not enough yet.
     Counted,
@@ -65,6 +66,8 @@ pub struct Jail {
     /// Those of its rules, and what the names among them come to.
     ignored: Networks,
     hosts: Hosts,
+    /// The last failures that a former agent has banned for: they count no more when lines are read again.
+    answered: HashMap<Subject, Timestamp>,
     /// Attackers choose the identities: they are kept as numbers of one length, which nobody can foresee.
     identities: RandomState,
 }
@@ -77,6 +80,7 @@ impl Jail {
             ignored: rules.ignore.iter().copied().collect(),
             rules,
             hosts: Hosts::new(),
+            answered: HashMap::new(),
             identities: RandomState::new(),
         }
     }
@@ -84,6 +88,17 @@ impl Jail {
     /// Ignores these beside those of its rules, from now on and in the place of those it was told before.
     pub fn ignore_also(&mut self, networks: &[IpNet]) {
         self.ignored = self.rules.ignore.iter().chain(networks).copied().collect();
+    }
+
+    /// Takes note that failures of a host or network up to this one have led to a ban, although it does not know them.
+    pub fn has_answered(&mut self, subject: Subject, last: Timestamp) {
+        self.answered.insert(subject, last);
+    }
+
+    /// The time in which failures must lie.
+    #[must_use]
+    pub const fn find_time(&self) -> SignedDuration {
+        self.rules.find_time
     }
 
     /// Whether it ignores all of a host or network.
@@ -120,6 +135,11 @@ impl Jail {
         // A line from the future is a line of now: nobody is banned for longer because a clock is wrong.
         let time = failure.time.min(now);
         if time < now.saturating_sub(self.rules.find_time).unwrap_or(Timestamp::MIN) {
+            return Decision::Late;
+        }
+        // What was written down of a ban has microseconds.
+        let answered = self.answered.get(&subject);
+        if answered.is_some_and(|last| time.as_microsecond() <= last.as_microsecond()) {
             return Decision::Late;
         }
         let identity = failure

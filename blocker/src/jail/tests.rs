@@ -16,6 +16,7 @@ fn failure(host: u8, second: i64) -> Failure {
         address: IpAddr::from([192, 0, 2, host]),
         identity: None,
         time: at(second),
+        again: false,
     }
 }
 
@@ -33,6 +34,24 @@ fn jail(max_retry: u32) -> Jail {
 
 fn bans(decision: &Decision) -> bool {
     matches!(decision, Decision::Ban(_))
+}
+
+#[test]
+fn failures_that_have_led_to_a_ban_of_a_former_agent_count_no_more() {
+    let mut jail = jail(2);
+    let counted = |jail: &mut Jail, host: u8, second: i64| {
+        let decision = jail.decide(&failure(host, second), |_| false, at(NOW));
+        assert!(!matches!(decision, Decision::Ignored));
+        matches!(decision, Decision::Counted)
+    };
+    jail.has_answered("192.0.2.7".parse().unwrap(), at(NOW - 10));
+    assert!(!counted(&mut jail, 7, NOW - 20) && !counted(&mut jail, 7, NOW - 10));
+    assert!(counted(&mut jail, 8, NOW - 10), "another host's");
+    assert!(counted(&mut jail, 7, NOW - 9), "the first after the ban");
+    assert!(matches!(
+        jail.decide(&failure(7, NOW), |_| false, at(NOW)),
+        Decision::Ban(_)
+    ));
 }
 
 #[test]

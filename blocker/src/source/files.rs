@@ -7,7 +7,7 @@
 mod followed;
 mod pattern;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use self::followed::Followed;
 use self::pattern::Pattern;
 pub use self::pattern::overlap;
 use super::position::{Place, Position, Positions, SourceId};
-use super::tail::{DateOf, Others, ReadBack, Tail};
+use super::tail::{DateOf, Known, Others, ReadBack, Tail};
 use super::watch::{PATROL, Seen, Stop, Watch, Woken};
 use super::{Line, LogState, Source};
 
@@ -72,7 +72,7 @@ impl When<'_> {
 }
 
 impl Files {
-    /// Begins to follow what these paths find, from where `positions` say or as far back as is worth reading.
+    /// Begins to follow what these paths find, as far back as is worth reading; `positions` say what of that a former agent has read.
     ///
     /// # Errors
     ///
@@ -164,12 +164,27 @@ impl Files {
             other.add(log);
             return;
         }
-        let from = match when {
-            When::Start(positions, _) => positions.get(&SourceId::file(&path)).cloned(),
-            When::Later => None,
+        let metadata = path.metadata();
+        if metadata.is_ok_and(|metadata| self.followed.iter().any(|other| other.reads(&metadata))) {
+            return;
+        }
+        let (places, by_now) = match when {
+            When::Start(positions, _) => {
+                let position = positions.get(&SourceId::file(&path));
+                (position.map(Position::places).unwrap_or_default(), Vec::new())
+            }
+            When::Later => (Vec::new(), self.gone_places()),
+        };
+        let held = self.followed.iter().flat_map(|other| other.tail.held()).collect();
+        let known = Known {
+            places: &places,
+            held: &held,
         };
         let mut date_of = |line: &[u8]| when.date_of(line);
-        let tail = Tail::new(&path, from.as_ref(), self.back, Others::Read, &mut date_of);
+        let tail = Tail::new(&path, known, self.back, Others::Read, &mut date_of).and_then(|mut tail| {
+            tail.recognise(&by_now)?;
+            Ok(tail)
+        });
         self.begin(log, &path, tail, Others::Read, when);
     }
 
@@ -185,18 +200,22 @@ impl Files {
         if self.followed.iter().any(|followed| followed.reads(metadata)) {
             return;
         }
-        let places: Vec<Place> = match when {
-            When::Start(positions, _) => all_places(positions),
+        let (before, by_now) = match when {
+            When::Start(positions, _) => (all_places(positions), Vec::new()),
             // What an empty file is shows once there is something in it.
             When::Later if metadata.len() == 0 => {
                 let _ = self.watch.file(path);
                 return;
             }
-            When::Later => self.gone_places(),
+            When::Later => (Vec::new(), self.gone_places()),
         };
         let mut date_of = |line: &[u8]| when.date_of(line);
-        let tail = Tail::new(path, None, self.back, Others::Leave, &mut date_of).and_then(|mut tail| {
-            tail.recognise(&places)?;
+        let known = Known {
+            places: &before,
+            held: &BTreeSet::new(),
+        };
+        let tail = Tail::new(path, known, self.back, Others::Leave, &mut date_of).and_then(|mut tail| {
+            tail.recognise(&by_now)?;
             Ok(tail)
         });
         // Whoever copies a log either truncates it, and then the rest of the copy is read in its stead, or has two of them.
@@ -206,7 +225,7 @@ impl Files {
                 .flat_map(|followed| followed.tail.places().0)
                 .collect::<Vec<_>>()
         };
-        if matches!(when, When::Later) && tail.as_ref().is_ok_and(|tail| tail.is_copy_of(&held())) {
+        if tail.as_ref().is_ok_and(|tail| tail.is_copy_of(&held())) {
             return;
         }
         self.begin(log, path, tail, Others::Leave, when);
@@ -340,14 +359,7 @@ impl Source for Files {
 
 /// The places in files that a former agent has read.
 fn all_places(positions: &Positions) -> Vec<Place> {
-    let mut places = Vec::new();
-    for (_, position) in positions.iter() {
-        if let Position::File { at, earlier } = position {
-            places.push(at.clone());
-            places.extend(earlier.iter().cloned());
-        }
-    }
-    places
+    positions.iter().flat_map(|(_, position)| position.places()).collect()
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ impl Source for Input {
                 bytes: line.bytes,
                 cut: line.cut,
                 written: Written::Now,
+                again: false,
                 logs: &[0],
             });
         };

@@ -47,6 +47,8 @@ pub struct Journal {
     child: Option<(Running, Instant)>,
     lines: Lines,
     last: Option<Last>,
+    /// Entries up to this time were read by a former agent.
+    former: Option<Timestamp>,
     /// Entries up to this time were read before, and come again.
     again_until: Option<Timestamp>,
     /// Entries from before lead to nothing.
@@ -68,16 +70,13 @@ struct Last {
 }
 
 impl Journal {
-    /// Begins to follow a part of the journal, from where `positions` say or from `since`. Nothing is started yet.
+    /// Begins to follow a part of the journal, from `since`; `positions` say what of that a former agent has read. Nothing is started yet.
     #[must_use]
     pub fn new(selection: Selection, positions: &Positions, since: Timestamp, stop: Stop) -> Self {
         let name = selection.to_string();
-        let last = match positions.get(&SourceId::journal(&name)) {
-            Some(Position::Journal { cursor, time }) => Some(Last {
-                cursor: cursor.clone(),
-                time: *time,
-            }),
-            _ => None,
+        let former = match positions.get(&SourceId::journal(&name)) {
+            Some(Position::Journal { time, .. }) => Some(*time),
+            Some(Position::File { .. }) | None => None,
         };
         Self {
             program: PathBuf::from(PROGRAM),
@@ -85,7 +84,8 @@ impl Journal {
             child: None,
             lines: new_lines(),
             again_until: None,
-            last,
+            last: None,
+            former,
             since,
             moved: false,
             delay: FIRST_DELAY,
@@ -184,16 +184,24 @@ impl Journal {
             // It shows as a line that nobody can date.
             None => ("", raw.cut, Written::Before),
         };
+        let again = match &entry {
+            Some(entry) => self.former.is_some_and(|former| entry.time <= former),
+            None => self.former.is_some(),
+        };
         each(Line {
             bytes: text.as_bytes(),
             cut,
             written,
+            again,
             logs: &[0],
         });
         match entry {
             Some(Entry { cursor, time, .. }) => {
                 self.last = Some(Last { cursor, time });
-                self.moved = true;
+                if !again {
+                    self.former = None;
+                    self.moved = true;
+                }
                 self.is_sound();
             }
             None if raw.cut => {}

@@ -1,7 +1,7 @@
 //! The source: lines from log files, from the systemd journal and from standard input, as they are written.
 //!
 //! A [`Source`] reads what is there and never waits, then waits until there may be more. It says where it was read up to
-//! ([`position`]), so that the next agent goes on from there. A [`StoredLog`](stored::StoredLog) is one that is read once and not followed. What a
+//! ([`position`]), so that the next agent finds what was written meanwhile and knows it from what was read before. A [`StoredLog`](stored::StoredLog) is one that is read once and not followed. What a
 //! line says is the filter's business and may not enter.
 
 pub mod files;
@@ -76,6 +76,8 @@ pub struct Line<'a> {
     pub cut: bool,
     /// When it was written, as far as the source knows.
     pub written: Written,
+    /// Whether a former agent has read it before. It is read again because what was counted is in no agent's memory any more.
+    pub again: bool,
     /// The logs that it is in: one file may be found by several paths. At least one.
     pub logs: &'a [usize],
 }

@@ -97,6 +97,15 @@ impl Position {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// The places in files, that of the file at the path the last.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        match self {
+            Self::File { at, earlier } => earlier.iter().chain([at]).cloned().collect(),
+            Self::Journal { .. } => Vec::new(),
+        }
+    }
+
     /// Reads what [`Position::to_text`] wrote; `None` for anything else, as a later version may have written.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {

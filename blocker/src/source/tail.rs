@@ -5,7 +5,8 @@
 //! was read of it, or that begins differently now, was truncated (`copytruncate`): what was not read of it is looked for in the
 //! copy, and it is read from its beginning. The length alone would not show a file that has grown again meanwhile.
 //!
-//! The same happens when reading begins where a former agent has ended, and the file is not the one that it was.
+//! When reading begins, the files that were at the path before are looked for too, for what was written while no agent ran, and for what
+//! a former agent has counted.
 
 mod begin;
 mod beside;
@@ -15,13 +16,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-pub use self::begin::ReadBack;
-use self::begin::begin_back;
+pub use self::begin::{Known, ReadBack};
+pub(super) use self::beside::FileId;
 pub use self::open::DateOf;
-use self::open::{CHUNK, Open, Reading};
-use super::lines::RawLine;
+pub(super) use self::open::Each;
+use self::open::{Open, Reading};
 use super::position::{Place, Position};
 
 /// How long a rotated file must be quiet before it is let go.
@@ -46,7 +47,7 @@ pub struct Tail {
     /// The files that were at the path before, oldest first.
     earlier: VecDeque<Earlier>,
     /// The files beside it that are older than what was read last.
-    known: BTreeSet<beside::FileId>,
+    known: BTreeSet<FileId>,
     others: Others,
     /// Places in files that were let go.
     gone: VecDeque<Place>,
@@ -78,18 +79,12 @@ enum IsOver {
 }
 
 impl Tail {
-    /// Begins to follow `path`, where a former agent has ended or as far back as is worth reading. The file need not exist yet.
+    /// Begins to follow `path`, as far back as is worth reading. The file need not exist yet.
     ///
     /// # Errors
     ///
     /// When a file exists and cannot be read.
-    pub fn new(
-        path: &Path,
-        from: Option<&Position>,
-        back: ReadBack,
-        others: Others,
-        date_of: DateOf<'_>,
-    ) -> io::Result<Self> {
+    pub fn new(path: &Path, known: Known<'_>, back: ReadBack, others: Others, date_of: DateOf<'_>) -> io::Result<Self> {
         let mut tail = Self {
             path: path.to_owned(),
             current: opened(path)?,
@@ -98,16 +93,8 @@ impl Tail {
             others,
             gone: VecDeque::new(),
         };
-        if let Some(Position::File { at, earlier }) = from {
-            tail.go_on(at, earlier, back)?;
-        } else if let Some(open) = &mut tail.current {
-            begin_back(open, back)?;
-        }
-        let earlier = tail.earlier.iter_mut().map(|earlier| &mut earlier.open);
-        for open in earlier.chain(&mut tail.current) {
-            open.skip_before(back.oldest(), date_of)?;
-        }
         tail.known = beside::rotated(path)?;
+        tail.go_back(known, back, date_of)?;
         Ok(tail)
     }
 
@@ -165,7 +152,7 @@ impl Tail {
             return Ok(());
         };
         for place in places {
-            if open.is(place)? || place.is_telling() && open.holds(place)? {
+            if open.is_known(place)? {
                 open.skip_past(place.offset)?;
             }
         }
@@ -185,14 +172,14 @@ impl Tail {
     /// # Errors
     ///
     /// When a file cannot be read. The next call tries again.
-    pub(super) fn read(&mut self, now: Instant, each: &mut dyn FnMut(RawLine<'_>)) -> io::Result<Progress> {
+    pub(super) fn read(&mut self, now: Instant, each: Each<'_>) -> io::Result<Progress> {
         let mut progress = Progress::default();
         if self.read_earlier(now, each, &mut progress)? {
             return Ok(progress);
         }
         if let Some(open) = &mut self.current {
             match open.read(each)? {
-                Reading::Read(_) => {
+                Reading::Read { .. } => {
                     progress.more = true;
                     return Ok(progress);
                 }
@@ -214,19 +201,14 @@ impl Tail {
     }
 
     /// Reads a chunk of each file that was at the path before, and says whether there is more of them that comes before the rest.
-    fn read_earlier(
-        &mut self,
-        now: Instant,
-        each: &mut dyn FnMut(RawLine<'_>),
-        progress: &mut Progress,
-    ) -> io::Result<bool> {
+    fn read_earlier(&mut self, now: Instant, each: Each<'_>, progress: &mut Progress) -> io::Result<bool> {
         let mut n = 0;
         while let Some(earlier) = self.earlier.get_mut(n) {
             match earlier.open.read(each)? {
-                Reading::Read(len) => {
+                Reading::Read { more } => {
                     earlier.grown = now;
                     progress.more = true;
-                    if len == CHUNK || earlier.is_over == IsOver::Yes {
+                    if more || earlier.is_over == IsOver::Yes {
                         return Ok(true);
                     }
                     n += 1;
@@ -244,7 +226,7 @@ impl Tail {
         Ok(false)
     }
 
-    fn let_go(&mut self, n: usize, each: &mut dyn FnMut(RawLine<'_>)) {
+    fn let_go(&mut self, n: usize, each: Each<'_>) {
         if let Some(mut earlier) = self.earlier.remove(n) {
             earlier.open.finish(each);
             self.remember(earlier.open.place());
@@ -303,7 +285,7 @@ impl Tail {
     }
 
     /// The file that is at the path now.
-    fn there(&self) -> io::Result<Option<beside::FileId>> {
+    fn there(&self) -> io::Result<Option<FileId>> {
         match self.path.metadata() {
             Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -312,7 +294,7 @@ impl Tail {
     }
 
     /// The file that it takes to be at the path.
-    fn held_at_path(&self) -> Option<beside::FileId> {
+    fn held_at_path(&self) -> Option<FileId> {
         self.current.as_ref().map(|open| (open.device, open.inode))
     }
 
@@ -325,7 +307,7 @@ impl Tail {
         self.known = beside::rotated(&self.path)?;
         known.extend(self.held());
         known.extend(held.iter().map(|open| (open.device, open.inode)));
-        let mut unseen = beside::unknown(&self.path, &known, SystemTime::UNIX_EPOCH)?;
+        let mut unseen = beside::unknown(&self.path, &known, |_| true)?;
         // Copies of what is read already.
         let places: Vec<Place> = held.iter().map(Open::place).chain(self.gone.iter().cloned()).collect();
         let is_copy = |open: &Open| {
@@ -340,7 +322,8 @@ impl Tail {
         self.earlier.push_back(Earlier { open, grown, is_over });
     }
 
-    fn held(&self) -> BTreeSet<beside::FileId> {
+    /// The files that it reads.
+    pub(super) fn held(&self) -> BTreeSet<FileId> {
         let earlier = self.earlier.iter().map(|earlier| &earlier.open);
         let all = self.current.iter().chain(earlier);
         all.map(|open| (open.device, open.inode)).collect()

@@ -46,6 +46,7 @@ fn failure(jail: u16, address: &str) -> Failure {
         address: address.parse().unwrap(),
         identity: None,
         time: Timestamp::UNIX_EPOCH,
+        again: false,
     }
 }
 

@@ -87,7 +87,6 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
         looked: now,
         metrics: Arc::new(Metrics::new(&[], &[], Arc::clone(&firewall))),
         firewall,
-        positions: Positions::default(),
         refused: BTreeSet::new(),
         tried: None,
         retry: now,

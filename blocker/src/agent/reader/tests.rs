@@ -61,9 +61,10 @@ impl Reading {
             bytes: line.as_bytes(),
             cut: false,
             written: if live { Written::Now } else { Written::Before },
+            again: false,
             logs: &[0],
         };
-        let each = |finding| hand_on(finding, &mut self.jails, &self.out, &mut found);
+        let each = |finding| hand_on(finding, false, &mut self.jails, &self.out, &mut found);
         find(&line, now, &mut self.filters, each);
         found
     }
@@ -149,7 +150,7 @@ impl Running {
         }
     }
 
-    /// So many failures, by the last part of their addresses.
+    /// So many failures that no former agent has told of, by the last part of their addresses.
     fn failures(&mut self, count: usize) -> Vec<u8> {
         let mut found = Vec::new();
         while found.len() < count {
@@ -171,7 +172,12 @@ impl Running {
             std::net::IpAddr::V4(address) => address.octets()[3],
             std::net::IpAddr::V6(_) => 0,
         };
-        batch.failures.iter().map(last).collect()
+        batch
+            .failures
+            .iter()
+            .filter(|failure| !failure.again)
+            .map(last)
+            .collect()
     }
 
     /// Ends it, and gives what it told at the end.

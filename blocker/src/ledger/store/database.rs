@@ -20,6 +20,10 @@ const BUSY: Duration = Duration::from_millis(250);
 const WAL_BYTES: i64 = 16 * 1024 * 1024;
 /// Memory for pages that were read.
 const CACHE_KIB: i64 = 1024;
+/// Sources whose positions are kept.
+const MOST_POSITIONS: i64 = 4096;
+/// Hosts whose last failures are asked for at a time: more than jails watch.
+const MOST_ANSWERED: i64 = 200_000;
 /// Rows that are purged at a time, so that bans do not wait for it.
 const PURGED: i64 = 2000;
 
@@ -73,6 +77,26 @@ impl Database {
         let mut statement = self.connection.prepare("SELECT source, position FROM positions")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Hands the last failure, not before `since`, that has led to a ban to `each`, of every host or network, with the jail's name; of so
+    /// many at the most, the latest.
+    pub(super) fn answered(
+        &self,
+        since: Timestamp,
+        mut each: impl FnMut(Subject, &str, Timestamp),
+    ) -> Result<(), Fault> {
+        let mut statement = self.connection.prepare(
+            "SELECT subject, jail, max(since) AS last FROM history WHERE since >= ?1 GROUP BY subject, jail ORDER BY last DESC LIMIT ?2",
+        )?;
+        let mut rows = statement.query([since.as_microsecond(), MOST_ANSWERED])?;
+        while let Some(row) = rows.next()? {
+            let subject = row.get_ref(0)?.as_str().ok().and_then(|subject| subject.parse().ok());
+            if let (Some(subject), Some(last)) = (subject, time(row.get(2)?)) {
+                each(subject, row.get_ref(1)?.as_str().unwrap_or_default(), last);
+            }
+        }
+        Ok(())
     }
 
     /// What is known of a host's or network's bans, by one jail or, without one, by all, not before `oldest`.
@@ -136,7 +160,7 @@ impl Database {
         Ok(lifted)
     }
 
-    /// Forgets bans that are over.
+    /// Forgets bans that are over, and positions beyond their number: files come and go under ever new names.
     pub(super) fn forget_over(&self, now: Timestamp) -> Result<(), Fault> {
         for statement in [
             "DELETE FROM bans WHERE until <= ?1",
@@ -146,6 +170,11 @@ impl Database {
                 .prepare_cached(statement)?
                 .execute([now.as_microsecond()])?;
         }
+        self.connection
+            .prepare_cached(
+                "DELETE FROM positions WHERE source NOT IN (SELECT source FROM positions ORDER BY source DESC LIMIT ?1)",
+            )?
+            .execute([MOST_POSITIONS])?;
         Ok(())
     }
 

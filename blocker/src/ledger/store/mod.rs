@@ -189,6 +189,23 @@ impl Store {
         }
     }
 
+    /// The last failures, not before `since`, that have led to bans: of which host or network, by which jail, when.
+    #[must_use]
+    pub fn answered(&self, since: Timestamp) -> Vec<(Subject, JailId, Timestamp)> {
+        let Some(database) = &self.database else {
+            return Vec::new();
+        };
+        let mut answered = Vec::new();
+        let id_of = |name: &str| self.jails.iter().position(|known| known == name);
+        let read = database.answered(since, |subject, jail, last| {
+            answered.extend(id_of(jail).map(|id| (subject, JailId(id as u16), last)));
+        });
+        if let Err(error) = read {
+            tracing::error!(%error, "which failures have led to bans is not known; they count again");
+        }
+        answered
+    }
+
     /// What is known of a host's or network's earlier bans, by one jail or, without one, by all.
     pub fn past(&mut self, subject: Subject, jail: Option<JailId>, now: Timestamp) -> Past {
         let oldest = now.saturating_sub(self.history).unwrap_or(Timestamp::MIN);

@@ -135,6 +135,27 @@ fn earlier_bans_are_counted_by_jail_or_over_all_and_only_as_far_back_as_history_
 }
 
 #[test]
+fn the_last_failure_that_has_led_to_a_ban_is_known_of_each_host_and_jail_also_after_a_lift() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = Kept::open(folder.path(), at(0));
+    for ban in [
+        ban("192.0.2.6", 0, 0, 900),
+        ban("192.0.2.7", 0, 100, 60),
+        ban("192.0.2.7", 0, 150, 60),
+        ban("192.0.2.7", 1, 120, 60),
+    ] {
+        kept.enter(ban, at(150));
+    }
+    let (lifted, _) = kept.ledger.lift("192.0.2.7".parse().unwrap(), JailId(1)).unwrap();
+    kept.store.lift(&lifted);
+    kept.store.commit(&kept.ledger, at(160));
+    let mut answered = kept.store.answered(at(100));
+    answered.sort();
+    let host: Subject = "192.0.2.7".parse().unwrap();
+    assert_eq!(answered, [(host, JailId(0), at(150)), (host, JailId(1), at(120))]);
+}
+
+#[test]
 fn what_a_batch_has_entered_counts_before_it_is_committed() {
     let folder = tempfile::tempdir().unwrap();
     let mut kept = Kept::open(folder.path(), at(0));

@@ -96,11 +96,12 @@ impl Followed {
     pub(super) fn read(&mut self, now: Instant, watch: &Watch, each: &mut dyn FnMut(Line<'_>)) {
         let written = if self.is_live { Written::Now } else { Written::Before };
         let Self { tail, logs, moved, .. } = self;
-        let result = tail.read(now, &mut |line| {
+        let result = tail.read(now, &mut |line, again| {
             each(Line {
                 bytes: line.bytes,
                 cut: line.cut,
                 written,
+                again,
                 logs,
             });
         });

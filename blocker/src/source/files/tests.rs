@@ -39,7 +39,7 @@ impl Logs {
         append(&self.path(name), text);
     }
 
-    /// Waits once, and reads everything there is.
+    /// Waits once, and reads everything there is that no former agent has read.
     fn read(&mut self) -> Vec<Read> {
         assert_eq!(self.files.wait().unwrap(), Woken::Look);
         self.read_at_once()
@@ -48,7 +48,9 @@ impl Logs {
     fn read_at_once(&mut self) -> Vec<Read> {
         let mut lines = Vec::new();
         let mut each = |line: Line<'_>| {
-            lines.push((String::from_utf8_lossy(line.bytes).into_owned(), line.logs.to_vec()));
+            if !line.again {
+                lines.push((String::from_utf8_lossy(line.bytes).into_owned(), line.logs.to_vec()));
+            }
         };
         while self.files.read(self.now, &mut each) {}
         lines
@@ -199,6 +201,35 @@ fn another_agent_goes_on_in_every_file_by_whatever_name_it_has_now() {
     let mut lines = logs.lines();
     lines.sort();
     assert_eq!(lines, ["Jan 01 00:00:01 a3", "Jan 01 00:00:02 b3", "a2", "b2"]);
+}
+
+#[test]
+fn another_agent_reads_a_rotated_file_once_although_several_paths_lead_to_it() {
+    for paths in [
+        &["mail.log", "mail.log.1"][..],
+        &["mail.log.1", "mail.log"],
+        &["mail.log", "mail.log*"],
+        &["mail.log*", "mail.log"],
+    ] {
+        let mut logs = Logs::new(paths, |folder| {
+            append(&folder.join("mail.log.1"), "Jan 01 00:00:00 one\n");
+            append(&folder.join("mail.log"), "Jan 01 00:00:01 two\n");
+        });
+        for agent in 0..2 {
+            let mut all = Vec::new();
+            for _ in 0..4 {
+                let mut each =
+                    |line: Line<'_>| all.push((String::from_utf8_lossy(line.bytes).into_owned(), line.again));
+                while logs.files.read(logs.now, &mut each) {}
+                logs.pass(GRACE);
+            }
+            all.sort();
+            let again = agent > 0;
+            let lines = ["Jan 01 00:00:00 one", "Jan 01 00:00:01 two"];
+            assert_eq!(all, lines.map(|line| (line.to_owned(), again)), "{paths:?}");
+            logs.restarted(paths, |_| {});
+        }
+    }
 }
 
 #[test]

@@ -1,12 +1,16 @@
-//! Where reading begins: where a former agent has ended, or as far back as is worth reading.
+//! Where reading begins: as far back as is worth it, whatever a former agent has read of that.
+//!
+//! What was read is read again, because what was counted is in no agent's memory any more.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::{Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::open::Open;
-use super::{IsOver, Others, Tail, beside};
+use super::beside::{self, FileId};
+use super::open::{DateOf, Open};
+use super::{IsOver, Others, Tail};
 use crate::source::position::Place;
 
 /// What clocks of writers, and of file systems, may differ from the agent's.
@@ -28,60 +32,126 @@ impl ReadBack {
     }
 }
 
-impl Tail {
-    /// Finds again what a former agent was reading.
-    pub(super) fn go_on(&mut self, at: &Place, earlier: &[Place], back: ReadBack) -> io::Result<()> {
-        for place in earlier {
-            self.go_on_beside(place, back)?;
+/// What is known of files before reading begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Up to where a former agent has read; in the file at the path last.
+    pub places: &'a [Place],
+    /// What is read by somebody else, by the numbers of device and inode.
+    pub held: &'a BTreeSet<FileId>,
+}
+
+/// A file that was at the path before.
+struct Former {
+    written: SystemTime,
+    open: Open,
+    is_over: IsOver,
+}
+
+/// The file that a former agent has read last.
+#[derive(Clone, Copy)]
+enum Last {
+    /// The one at the path.
+    Current,
+    /// One that was last written then.
+    Written(SystemTime),
+    Unknown,
+}
+
+impl Last {
+    /// Whether it came after a file that was last written at this time.
+    fn is_after(self, written: SystemTime) -> bool {
+        match self {
+            Self::Current => true,
+            Self::Written(last) => written < last,
+            Self::Unknown => false,
         }
-        match &mut self.current {
-            Some(open) if open.is(at)? => {
-                open.go_to(at.offset)?;
-                return open.skip_to(back.bytes);
+    }
+}
+
+impl Tail {
+    /// Goes back as far as is worth reading, in the file at the path and in those that were there before it, and takes note of what of them
+    /// a former agent has read.
+    pub(super) fn go_back(&mut self, known: Known<'_>, back: ReadBack, date_of: DateOf<'_>) -> io::Result<()> {
+        if let Some(open) = &mut self.current {
+            for place in known.places {
+                if open.is_known(place)? {
+                    open.was_read(place.offset);
+                }
             }
-            Some(open) => begin_back(open, back)?,
-            None => {}
+            begin_back(open, back, date_of)?;
+        }
+        if self.others == Others::Leave {
+            return Ok(());
         }
         let now = Instant::now();
-        let Some(last) = self.go_on_beside(at, back)? else {
-            return Ok(());
-        };
-        if self.others == Others::Read {
-            let known = self.held();
-            for mut open in beside::unknown(&self.path, &known, last)? {
-                open.skip_to(back.bytes)?;
-                self.push(open, now, IsOver::Yes);
-            }
+        for Former { mut open, is_over, .. } in self.former(known, back)? {
+            begin_back(&mut open, back, date_of)?;
+            self.push(open, now, is_over);
         }
         Ok(())
     }
 
-    /// Reads the rest of a file that is no longer at the path, unless all in it is too old; says when it was last written.
-    fn go_on_beside(&mut self, place: &Place, back: ReadBack) -> io::Result<Option<SystemTime>> {
-        let Some(mut open) = beside::find(&self.path, place)? else {
-            return Ok(None);
-        };
-        let written = open.metadata()?.modified()?;
-        if is_older(written, back) {
-            return Ok(None);
+    /// The files that were at the path before and are worth reading, oldest first.
+    fn former(&self, known: Known<'_>, back: ReadBack) -> io::Result<Vec<Former>> {
+        let Known { places, held } = known;
+        let is_current = |place: &Place| self.current.as_ref().map_or(Ok(false), |open| open.is_known(place));
+        let mut found: Vec<Former> = Vec::new();
+        // The file that was read last: those that nobody knows were read too if they are older. The one at the path is the youngest.
+        let mut last = Last::Unknown;
+        for place in places {
+            last = Last::Unknown;
+            if is_current(place)? {
+                last = Last::Current;
+                continue;
+            }
+            let Some(mut open) = beside::find(&self.path, place)? else {
+                continue;
+            };
+            let written = open.metadata()?.modified()?;
+            last = Last::Written(written);
+            let is_same = (open.device, open.inode) == (place.device, place.inode);
+            let mut opened = found.iter_mut().map(|former| &mut former.open);
+            if let Some(known) = opened.find(|known| known.is_same(&open)) {
+                known.was_read(place.offset);
+            } else if !is_older(written, back) && !held.contains(&(open.device, open.inode)) {
+                open.go_to(0)?;
+                open.was_read(place.offset);
+                let is_over = if is_same { IsOver::No } else { IsOver::Yes };
+                found.push(Former { written, open, is_over });
+            }
         }
-        open.skip_to(back.bytes)?;
-        let is_over = if (open.device, open.inode) == (place.device, place.inode) {
-            IsOver::No
-        } else {
-            IsOver::Yes
-        };
-        self.push(open, Instant::now(), is_over);
-        Ok(Some(written))
+        let mut known: BTreeSet<FileId> = self.held().union(held).copied().collect();
+        known.extend(found.iter().map(|former| (former.open.device, former.open.inode)));
+        for mut open in beside::unknown(&self.path, &known, |written| !is_older(written, back))? {
+            let mut opened = self.current.iter().chain(found.iter().map(|former| &former.open));
+            // A copy that was made of the log, and perhaps is still being made; or two of one.
+            if opened.any(|other| open.begins_like(&other.place()).unwrap_or(true)) {
+                continue;
+            }
+            let metadata = open.metadata()?;
+            let written = metadata.modified()?;
+            if last.is_after(written) {
+                open.was_read(metadata.len());
+            }
+            found.push(Former {
+                written,
+                open,
+                is_over: IsOver::Yes,
+            });
+        }
+        found.sort_by_key(|former| former.written);
+        Ok(found)
     }
 }
 
 /// Goes as far back from a file's end as is worth reading.
-pub(super) fn begin_back(open: &mut Open, back: ReadBack) -> io::Result<()> {
+fn begin_back(open: &mut Open, back: ReadBack, date_of: DateOf<'_>) -> io::Result<()> {
     if is_older(open.metadata()?.modified()?, back) {
         return open.skip_to(0);
     }
-    open.skip_to(back.bytes)
+    open.skip_to(back.bytes)?;
+    open.skip_before(back.oldest(), date_of)
 }
 
 fn is_older(written: SystemTime, back: ReadBack) -> bool {

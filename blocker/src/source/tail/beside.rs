@@ -13,11 +13,13 @@ use std::time::SystemTime;
 use super::open::Open;
 use crate::source::position::Place;
 
+/// Files that nobody has read and that are read now: the youngest.
+const MAX_UNKNOWN: usize = 100;
 /// Entries of a folder that are looked at.
 const MAX_ENTRIES: usize = 10_000;
 
 /// The number of a file in all file systems.
-pub(super) type FileId = (u64, u64);
+pub(in crate::source) type FileId = (u64, u64);
 
 /// Opens the file that a place is in, at that place: the same file by another name, or else the copy that was made of it.
 pub(super) fn find(path: &Path, place: &Place) -> io::Result<Option<Open>> {
@@ -43,15 +45,21 @@ pub(super) fn find(path: &Path, place: &Place) -> io::Result<Option<Open>> {
     copy.map(|(_, copy)| at(copy, place.offset)).transpose()
 }
 
-/// The files by a rotated log's name that are not among `known`, last written at `since` or later, oldest first.
-pub(super) fn unknown(path: &Path, known: &BTreeSet<FileId>, since: SystemTime) -> io::Result<Vec<Open>> {
+/// The files by a rotated log's name that are not among `known`, as far as `is_young` finds them so by
+/// when they were last written, oldest first.
+pub(super) fn unknown(
+    path: &Path,
+    known: &BTreeSet<FileId>,
+    is_young: impl Fn(SystemTime) -> bool,
+) -> io::Result<Vec<Open>> {
     let mut found: Vec<(SystemTime, PathBuf)> = files_beside(path)?
         .into_iter()
         .filter(|(file, metadata)| is_rotated(path, file) && !known.contains(&(metadata.dev(), metadata.ino())))
-        .filter_map(|(file, metadata)| Some((metadata.modified().ok().filter(|time| *time >= since)?, file)))
+        .filter_map(|(file, metadata)| Some((metadata.modified().ok().filter(|written| is_young(*written))?, file)))
         .collect();
     found.sort();
-    let opened = found.iter().map(|(_, file)| opened(file, |_| Ok(true)));
+    let superfluous = found.len().saturating_sub(MAX_UNKNOWN);
+    let opened = found[superfluous..].iter().map(|(_, file)| opened(file, |_| Ok(true)));
     opened.filter_map(Result::transpose).collect()
 }
 

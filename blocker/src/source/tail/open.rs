@@ -21,6 +21,9 @@ const WORTH_SEARCHING: u64 = 4 * CHUNK as u64;
 /// Tells when a line was written, if it says so.
 pub type DateOf<'a> = &'a mut dyn FnMut(&[u8]) -> Option<Timestamp>;
 
+/// Takes a line, and whether a former agent has read it before.
+pub(in crate::source) type Each<'a> = &'a mut dyn FnMut(RawLine<'_>, bool);
+
 /// A file that is being read.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -28,6 +31,8 @@ pub(super) struct Open {
     pub(super) device: u64,
     pub(super) inode: u64,
     position: u64,
+    /// What stands before was read by a former agent.
+    again_until: u64,
     /// How the file begins, as far as that was there when it was last looked at.
     head: Vec<u8>,
     lines: Lines,
@@ -36,8 +41,11 @@ pub(super) struct Open {
 /// What one reading came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// So many bytes, at least one.
-    Read(usize),
+    /// At least one byte. Whether there may be more at once.
+    Read {
+        /// Whether there may be more at once.
+        more: bool,
+    },
     /// The end of the file.
     End,
     /// The file was truncated since the last reading.
@@ -62,26 +70,30 @@ impl Open {
                 "is neither a file nor a link to one",
             ));
         }
-        Ok(Self {
+        let mut open = Self {
             device: metadata.dev(),
             inode: metadata.ino(),
             file,
             position: 0,
+            again_until: 0,
             head: Vec::new(),
             lines: Lines::new(MAX_LINE, TooLong::Cut),
-        })
+        };
+        open.head = open.beginning(HEAD as u64)?;
+        Ok(open)
     }
 
     pub(super) fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
     }
 
-    /// Where it was read up to.
+    /// Where it was read up to, by whatever agent.
     pub(super) fn place(&self) -> Place {
+        let here = self.position - self.lines.pending() as u64;
         Place {
             device: self.device,
             inode: self.inode,
-            offset: self.position - self.lines.pending() as u64,
+            offset: here.max(self.again_until),
             head: self.head.clone(),
         }
     }
@@ -100,6 +112,21 @@ impl Open {
     /// Whether this may be a copy of the place's file, though it need not be whole yet.
     pub(super) fn begins_like(&self, place: &Place) -> io::Result<bool> {
         Ok(place.is_telling() && self.beginning(place.head.len() as u64)? == place.head)
+    }
+
+    /// Whether both are one file.
+    pub(super) const fn is_same(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+
+    /// Whether this is the file of the place, or a copy of it.
+    pub(super) fn is_known(&self, place: &Place) -> io::Result<bool> {
+        Ok(self.is(place)? || place.is_telling() && self.holds(place)?)
+    }
+
+    /// Takes note that a former agent has read what stands before `offset`.
+    pub(super) fn was_read(&mut self, offset: u64) {
+        self.again_until = self.again_until.max(offset);
     }
 
     /// Goes to a place, or where that is in the middle of a line to the next one.
@@ -168,9 +195,11 @@ impl Open {
     }
 
     /// Reads one chunk.
-    pub(super) fn read(&mut self, each: &mut dyn FnMut(RawLine<'_>)) -> io::Result<Reading> {
+    pub(super) fn read(&mut self, each: Each<'_>) -> io::Result<Reading> {
         let mut chunk = [0; CHUNK];
-        let read = self.file.read_at(&mut chunk, self.position)?;
+        let again = self.again_until.saturating_sub(self.position);
+        let most = usize::try_from(again).map_or(CHUNK, |again| if again == 0 { CHUNK } else { again.min(CHUNK) });
+        let read = self.file.read_at(&mut chunk[..most], self.position)?;
         // Asked after reading: what was read of a file that was truncated just before is the middle of something else.
         if self.was_truncated()? {
             return Ok(Reading::Truncated);
@@ -182,19 +211,21 @@ impl Open {
         if self.head.len() < HEAD {
             self.head = self.beginning(self.position)?;
         }
-        self.lines.feed(&chunk[..read], each);
-        Ok(Reading::Read(read))
+        self.lines.feed(&chunk[..read], &mut |line| each(line, again > 0));
+        Ok(Reading::Read { more: read == most })
     }
 
     /// Goes back to the beginning of a file that was truncated.
     pub(super) fn begin_again(&mut self) {
         self.position = 0;
+        self.again_until = 0;
         self.head.clear();
         self.lines.forget();
     }
 
     /// Hands on a last line that was never ended.
-    pub(super) fn finish(&mut self, each: &mut dyn FnMut(RawLine<'_>)) {
-        self.lines.finish(each);
+    pub(super) fn finish(&mut self, each: Each<'_>) {
+        let again = self.position <= self.again_until;
+        self.lines.finish(&mut |line| each(line, again));
     }
 }

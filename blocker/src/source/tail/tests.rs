@@ -1,5 +1,6 @@
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -7,11 +8,13 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::source::MAX_LINE;
+use crate::source::lines::RawLine;
 
 struct Log {
     folder: TempDir,
     tail: Tail,
     start: Instant,
+    began: SystemTime,
 }
 
 /// So many bytes back, whatever their age.
@@ -22,8 +25,14 @@ fn back(bytes: u64) -> ReadBack {
     }
 }
 
-fn tail(path: &Path, from: Option<&Position>, bytes: u64) -> Tail {
-    Tail::new(path, from, back(bytes), Others::Read, &mut |_| None).unwrap()
+/// What is known if a former agent has read up to these places.
+fn known(places: &[Place]) -> Known<'_> {
+    static NOTHING: BTreeSet<FileId> = BTreeSet::new();
+    Known { places, held: &NOTHING }
+}
+
+fn tail(path: &Path, places: &[Place], bytes: u64) -> Tail {
+    Tail::new(path, known(places), back(bytes), Others::Read, &mut |_| None).unwrap()
 }
 
 impl Log {
@@ -32,9 +41,10 @@ impl Log {
         let path = folder.path().join("mail.log");
         fs::write(&path, content).unwrap();
         Self {
-            tail: tail(&path, None, bytes_back),
+            tail: tail(&path, &[], bytes_back),
             folder,
             start: Instant::now(),
+            began: SystemTime::now(),
         }
     }
 
@@ -43,8 +53,8 @@ impl Log {
         let position = self.tail.position();
         let text = position.as_ref().map(Position::to_text);
         while_away(self);
-        let position = text.map(|text| Position::from_text(&text).unwrap());
-        self.tail = tail(&self.path("mail.log"), position.as_ref(), 1 << 20);
+        let places = text.map(|text| Position::from_text(&text).unwrap().places());
+        self.tail = tail(&self.path("mail.log"), &places.unwrap_or_default(), 1 << 20);
     }
 
     fn rename(&self, name: &str) {
@@ -57,6 +67,17 @@ impl Log {
             .write(true)
             .truncate(true)
             .open(self.path("mail.log"))
+            .unwrap();
+    }
+
+    /// Has a file be last written so many milliseconds after the start: two rotations are never at one time.
+    fn written_at(&self, name: &str, milliseconds: u64) {
+        let time = self.began + Duration::from_millis(milliseconds);
+        File::options()
+            .write(true)
+            .open(self.path(name))
+            .unwrap()
+            .set_modified(time)
             .unwrap();
     }
 
@@ -77,19 +98,19 @@ impl Log {
         self.append_to("mail.log", text.as_bytes());
     }
 
-    /// Everything there is to read, `seconds` after the start.
-    fn lines_at(&mut self, seconds: u64) -> Vec<String> {
+    /// Everything there is to read, `seconds` after the start, and whether a former agent has read it before.
+    fn all_lines_at(&mut self, seconds: u64) -> Vec<(String, bool)> {
         let now = self.start + Duration::from_secs(seconds);
         let mut lines = Vec::new();
-        while self
-            .tail
-            .read(now, &mut |line| {
-                lines.push(String::from_utf8_lossy(line.bytes).into_owned())
-            })
-            .unwrap()
-            .more
-        {}
+        let mut each = |line: RawLine<'_>, again| lines.push((String::from_utf8_lossy(line.bytes).into_owned(), again));
+        while self.tail.read(now, &mut each).unwrap().more {}
         lines
+    }
+
+    /// What of it no former agent has read.
+    fn lines_at(&mut self, seconds: u64) -> Vec<String> {
+        let lines = self.all_lines_at(seconds).into_iter();
+        lines.filter_map(|(line, again)| (!again).then_some(line)).collect()
     }
 
     fn lines(&mut self) -> Vec<String> {
@@ -164,7 +185,7 @@ fn a_truncated_file_that_has_grown_again_is_read_from_its_beginning() {
 fn a_file_that_appears_later_is_read_from_its_beginning() {
     let mut log = Log::new("", 0);
     fs::remove_file(log.path("mail.log")).unwrap();
-    log.tail = tail(&log.path("mail.log"), None, 0);
+    log.tail = tail(&log.path("mail.log"), &[], 0);
     assert!(!log.tail.exists());
     assert!(log.lines().is_empty());
     log.append("one\n");
@@ -182,7 +203,7 @@ fn a_line_too_long_is_cut_and_the_next_one_is_whole() {
 
 #[test]
 fn a_folder_or_a_device_is_no_log() {
-    let on = |path: &str| Tail::new(Path::new(path), None, back(0), Others::Read, &mut |_| None);
+    let on = |path: &str| Tail::new(Path::new(path), known(&[]), back(0), Others::Read, &mut |_| None);
     assert!(on("/tmp").is_err());
     assert!(on("/dev/zero").is_err());
 }
@@ -203,7 +224,7 @@ fn what_a_copy_holds_and_was_not_read_before_the_truncation_is_read_from_the_cop
 fn files_that_were_there_between_two_looks_are_read_and_old_ones_are_not() {
     let mut log = Log::new("zero\n", 0);
     log.append_to("mail.log.7", b"old\n");
-    log.tail = tail(&log.path("mail.log"), None, 0);
+    log.tail = tail(&log.path("mail.log"), &[], 0);
     log.append("one\n");
     log.rename("mail.log.8");
     log.append("two\n");
@@ -261,7 +282,10 @@ fn an_agent_that_ends_within_the_rest_of_a_rotated_file_goes_on_there() {
         log.append("last\n");
     });
     let mut read = 0;
-    let _ = log.tail.read(log.start, &mut |_| read += 1).unwrap();
+    while read == 0 {
+        let mut each = |_: RawLine<'_>, again: bool| read += usize::from(!again);
+        let _ = log.tail.read(log.start, &mut each).unwrap();
+    }
     assert!((1..20_000).contains(&read), "{read}");
     log.restarted(|_| {});
     let lines = log.lines();
@@ -301,7 +325,7 @@ fn what_is_too_old_to_matter_is_not_read() {
         let text = String::from_utf8_lossy(line).into_owned();
         text.split(' ').next()?.parse().ok().map(minute)
     };
-    log.tail = Tail::new(&log.path("mail.log"), None, since, Others::Read, &mut date_of).unwrap();
+    log.tail = Tail::new(&log.path("mail.log"), known(&[]), since, Others::Read, &mut date_of).unwrap();
     let lines = log.lines();
     assert!((10_000..50_000).contains(&lines.len()), "{}", lines.len());
     assert_eq!(lines.last().unwrap(), "99999 a line");
@@ -327,7 +351,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whatever is written, however it is rotated, and whenever the agent is replaced: every ended line is read exactly once, in order.
+    /// Whatever is written, however it is rotated, and whenever the agent is replaced: every ended line is read exactly once, in order,
+    /// but for what a former agent has read and the next one reads again; it reads all there is.
     #[test]
     fn every_line_is_read_exactly_once(steps in proptest::collection::vec(step(), 0..60)) {
         let mut log = Log::new("", 0);
@@ -347,6 +372,7 @@ proptest! {
                     log.append(&text("\n"));
                     written.push_str(&text("\n"));
                     log.rename(&format!("mail.log.{n:03}"));
+                    log.written_at(&format!("mail.log.{n:03}"), n as u64);
                     log.append("");
                     is_fresh = true;
                 }
@@ -357,6 +383,7 @@ proptest! {
                         read.extend(log.lines());
                     }
                     log.copy_truncate(&format!("mail.log.{n:03}"));
+                    log.written_at(&format!("mail.log.{n:03}"), n as u64);
                     is_fresh = true;
                 }
                 Step::Restart => {
@@ -374,6 +401,9 @@ proptest! {
         written.push('\n');
         read.extend(log.lines());
         let expected: Vec<&str> = written.strip_suffix('\n').unwrap().split('\n').collect();
-        prop_assert_eq!(read, expected);
+        prop_assert_eq!(&read, &expected);
+        log.restarted(|_| {});
+        let again: Vec<String> = log.all_lines_at(0).into_iter().map(|(line, _)| line).collect();
+        prop_assert_eq!(again, expected);
     }
 }

@@ -19,7 +19,7 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(1);
 /// How much of what was written before the start is read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadBack {
-    /// Bytes of each file at the most.
+    /// Bytes of each file at the most, but for what follows on what a former agent has read.
     pub bytes: u64,
     /// Lines from before lead to nothing.
     pub since: Timestamp,
@@ -148,7 +148,7 @@ impl Tail {
 /// Goes as far back from a file's end as is worth reading.
 fn begin_back(open: &mut Open, back: ReadBack, date_of: DateOf<'_>) -> io::Result<()> {
     if is_older(open.metadata()?.modified()?, back) {
-        return open.skip_to(0);
+        return open.skip_all();
     }
     open.skip_to(back.bytes)?;
     open.skip_before(back.oldest(), date_of)

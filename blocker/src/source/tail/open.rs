@@ -143,9 +143,19 @@ impl Open {
         Ok(())
     }
 
-    /// Goes forward to `bytes` before the end, at the beginning of a line, if it is not there yet.
+    /// Goes to the end.
+    pub(super) fn skip_all(&mut self) -> io::Result<()> {
+        self.skip_past(self.metadata()?.len())
+    }
+
+    /// Goes forward to `bytes` before what no agent has read, or before the end where that is not known, at the beginning of a line, if
+    /// it is not there yet.
     pub(super) fn skip_to(&mut self, bytes: u64) -> io::Result<()> {
-        self.skip_past(self.metadata()?.len().saturating_sub(bytes))
+        let end = match self.again_until {
+            0 => self.metadata()?.len(),
+            read => read,
+        };
+        self.skip_past(end.saturating_sub(bytes))
     }
 
     /// Goes forward to `offset`, or to the next line after it, if it is not there yet.

@@ -350,6 +350,18 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn all_that_was_not_read_yet_is_read_however_much_it_is() {
+    let mut log = Log::new("one\ntwo\n", 100);
+    assert_eq!(log.lines(), ["one", "two"]);
+    let position = log.tail.position().unwrap();
+    log.append("three\nfour\nfive\n");
+    log.tail = tail(&log.path("mail.log"), &position.places(), 4);
+    let again: Vec<(String, bool)> = log.all_lines_at(0);
+    let lines: Vec<&str> = again.iter().map(|(line, _)| line.as_str()).collect();
+    assert_eq!(lines, ["two", "three", "four", "five"], "four bytes are read again");
+}
+
 proptest! {
     /// Whatever is written, however it is rotated, and whenever the agent is replaced: every ended line is read exactly once, in order,
     /// but for what a former agent has read and the next one reads again; it reads all there is.

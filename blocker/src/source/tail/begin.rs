@@ -79,14 +79,14 @@ impl Tail {
                     open.was_read(place.offset);
                 }
             }
-            begin_back(open, back, date_of)?;
+            begin_back(open, known, back, date_of)?;
         }
         if self.others == Others::Leave {
             return Ok(());
         }
         let now = Instant::now();
         for Former { mut open, is_over, .. } in self.former(known, back)? {
-            begin_back(&mut open, back, date_of)?;
+            begin_back(&mut open, known, back, date_of)?;
             self.push(open, now, is_over);
         }
         Ok(())
@@ -146,11 +146,16 @@ impl Tail {
 }
 
 /// Goes as far back from a file's end as is worth reading.
-fn begin_back(open: &mut Open, back: ReadBack, date_of: DateOf<'_>) -> io::Result<()> {
+fn begin_back(open: &mut Open, known: Known<'_>, back: ReadBack, date_of: DateOf<'_>) -> io::Result<()> {
     if is_older(open.metadata()?.modified()?, back) {
         return open.skip_all();
     }
-    open.skip_to(back.bytes)?;
+    if known.places.is_empty() {
+        open.skip_to(back.bytes)?;
+    } else {
+        // A file that a former agent has not seen is new, and all of it unread.
+        open.skip_read(back.bytes)?;
+    }
     open.skip_before(back.oldest(), date_of)
 }
 

@@ -148,14 +148,14 @@ impl Open {
         self.skip_past(self.metadata()?.len())
     }
 
-    /// Goes forward to `bytes` before what no agent has read, or before the end where that is not known, at the beginning of a line, if
-    /// it is not there yet.
+    /// Goes forward to `bytes` before the end, at the beginning of a line, if it is not there yet.
     pub(super) fn skip_to(&mut self, bytes: u64) -> io::Result<()> {
-        let end = match self.again_until {
-            0 => self.metadata()?.len(),
-            read => read,
-        };
-        self.skip_past(end.saturating_sub(bytes))
+        self.skip_past(self.metadata()?.len().saturating_sub(bytes))
+    }
+
+    /// Goes forward to `bytes` before what no agent has read, at the beginning of a line, if it is not there yet.
+    pub(super) fn skip_read(&mut self, bytes: u64) -> io::Result<()> {
+        self.skip_past(self.again_until.saturating_sub(bytes))
     }
 
     /// Goes forward to `offset`, or to the next line after it, if it is not there yet.

@@ -360,6 +360,11 @@ fn all_that_was_not_read_yet_is_read_however_much_it_is() {
     let again: Vec<(String, bool)> = log.all_lines_at(0);
     let lines: Vec<&str> = again.iter().map(|(line, _)| line.as_str()).collect();
     assert_eq!(lines, ["two", "three", "four", "five"], "four bytes are read again");
+    // Nor of a file that came to the path since.
+    log.rename("mail.log.1");
+    log.append("six\nseven\n");
+    log.tail = tail(&log.path("mail.log"), &position.places(), 4);
+    assert_eq!(log.lines(), ["three", "four", "five", "six", "seven"]);
 }
 
 proptest! {

@@ -238,7 +238,9 @@ impl Relay {
 /// Bans outlive the agent: what is left in the kernel goes with the relay.
 impl Drop for Relay {
     fn drop(&mut self) {
-        let cleared = self.lab.relay().command(program()).args(["stop", "--clear"]).output();
+        let mut clear = self.lab.relay().command(program());
+        clear.args(["stop", "--clear", "--state"]).arg(self.state());
+        let cleared = clear.output();
         if !std::thread::panicking() {
             let cleared = cleared.expect("the command starts");
             assert!(cleared.status.success(), "{cleared:?}");

@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, in what its cases share too"
 )]
 
+mod firewalls;
+
 pub mod agent;
 pub mod behaviour;
 pub mod journal;

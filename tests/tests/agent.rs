@@ -14,20 +14,9 @@ use std::time::Duration;
 use blocker_lab::network::{IGNORED, IGNORED_BY_NETWORK, RELAY, SPAMMER_V6, SPAMMER_V6_NEIGHBOUR, SPAMMERS};
 use blocker_lab::smtp::Reach;
 use blocker_tests::eventually;
+use blocker_tests::on_both_firewalls;
 use blocker_tests::relay::Relay;
 use nix::sys::signal::Signal;
-
-/// Runs a test once on each firewall.
-macro_rules! on_both_firewalls {
-    ($($test:ident)*) => {
-        mod xdp {
-            $(#[test] fn $test() { super::$test("xdp"); })*
-        }
-        mod nftables {
-            $(#[test] fn $test() { super::$test("nftables"); })*
-        }
-    };
-}
 
 on_both_firewalls! {
     a_spam_host_is_shut_out_of_port_25_and_of_nothing_else

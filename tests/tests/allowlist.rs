@@ -16,19 +16,8 @@ use blocker_lab::network::SPAMMERS;
 use blocker_lab::smtp::Reach;
 use blocker_tests::agent::{Agent, program};
 use blocker_tests::eventually;
+use blocker_tests::on_both_firewalls;
 use blocker_tests::relay::Relay;
-
-/// Runs a test once on each firewall.
-macro_rules! on_both_firewalls {
-    ($($test:ident)*) => {
-        mod xdp {
-            $(#[test] fn $test() { super::$test("xdp"); })*
-        }
-        mod nftables {
-            $(#[test] fn $test() { super::$test("nftables"); })*
-        }
-    };
-}
 
 on_both_firewalls! {
     a_ban_is_lifted_when_a_name_comes_to_stand_for_the_host

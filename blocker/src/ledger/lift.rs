@@ -17,13 +17,13 @@ pub struct Lifted {
 impl Ledger {
     /// Takes another allowlist, and lifts the bans that it covers.
     pub fn set_allowlist(&mut self, allowlist: Allowlist) -> Lifted {
-        let lifted = self.lift_where(|ban| allowlist.covers(ban.subject));
+        let lifted = self.lift(|ban| allowlist.covers(ban.subject));
         self.allowlist = allowlist;
         lifted
     }
 
     /// Lifts every ban of which `free` says so.
-    pub fn lift_where(&mut self, free: impl Fn(&Ban) -> bool) -> Lifted {
+    pub fn lift(&mut self, free: impl Fn(&Ban) -> bool) -> Lifted {
         let mut lifted = Lifted::default();
         let mut subjects: Vec<Subject> = Vec::new();
         for (subject, bans) in &mut self.bans {

@@ -103,14 +103,6 @@ impl Ledger {
         }
     }
 
-    /// Takes out a jail's ban before its end; `None` where there is none.
-    pub fn lift(&mut self, subject: Subject, jail: JailId) -> Option<(Ban, Change)> {
-        let bans = self.bans.get_mut(&subject)?;
-        let at = bans.iter().position(|ban| ban.jail == jail)?;
-        let ban = self.take_out(subject, at)?;
-        Some((ban, self.change(subject)))
-    }
-
     fn take_out(&mut self, subject: Subject, at: usize) -> Option<Ban> {
         let bans = self.bans.get_mut(&subject)?;
         let ban = bans.swap_remove(at);

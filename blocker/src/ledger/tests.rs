@@ -141,7 +141,7 @@ fn bans_of_one_jail_can_be_lifted_alone() {
     let mut ledger = ledger();
     ledger.enter(ban(HOST, 0, until(100)));
     ledger.enter(ban(HOST, 1, until(100)));
-    let lifted = ledger.lift_where(|ban| ban.jail == JailId(1));
+    let lifted = ledger.lift(|ban| ban.jail == JailId(1));
     assert_eq!(lifted.changes, [held(HOST, &[(0, until(100))])]);
     assert_eq!(ledger.active(JailId(1)), 0);
 }

@@ -83,7 +83,7 @@ impl Judge {
 
     fn release_ignored(&mut self) -> Lifted {
         let jails = &self.jails;
-        self.ledger.lift_where(|ban| {
+        self.ledger.lift(|ban| {
             let jail = jails.get(usize::from(ban.jail.0));
             jail.is_some_and(|(_, jail)| jail.ignores(ban.subject))
         })

@@ -146,8 +146,10 @@ fn the_last_failure_that_has_led_to_a_ban_is_known_of_each_host_and_jail_also_af
     ] {
         kept.enter(ban, at(150));
     }
-    let (lifted, _) = kept.ledger.lift("192.0.2.7".parse().unwrap(), JailId(1)).unwrap();
-    kept.store.lift(&lifted);
+    let subject = "192.0.2.7".parse().unwrap();
+    let lifted = kept.ledger.lift(|ban| ban.subject == subject && ban.jail == JailId(1));
+    let lifted = &lifted.bans[0];
+    kept.store.lift(lifted);
     kept.store.commit(&kept.ledger, at(160));
     let mut answered = kept.store.answered(at(100));
     answered.sort();
@@ -237,9 +239,10 @@ fn a_lifted_ban_does_not_come_back_and_one_made_after_it_does() {
     let mut kept = Kept::open(folder.path(), at(0));
     let subject: Subject = HOST.parse().unwrap();
     kept.enter(ban(HOST, 0, 0, 600), at(0));
-    let (lifted, change) = kept.ledger.lift(subject, JailId(0)).unwrap();
+    let lifted = kept.ledger.lift(|ban| ban.subject == subject);
+    let (lifted, change) = (&lifted.bans[0], &lifted.changes[0]);
     assert!(change.bans.is_empty() && kept.ledger.is_empty());
-    kept.store.lift(&lifted);
+    kept.store.lift(lifted);
     kept.store.commit(&kept.ledger, at(1));
     assert_eq!(after_a_kill(folder.path(), at(2)), []);
     assert!(kept.store.is_lifted(subject, JailId(0)));

@@ -1,7 +1,7 @@
 //! The agent: starts the stages, joins them, stops them in order.
 //!
 //! The only room that knows all others. Lines are read, dated and filtered on one thread a source; failures go through one bounded
-//! channel to the thread that counts, decides and enforces; what the two have to do with each other is only this file's business.
+//! channel to the thread that counts, decides and enforces; what the two have to do with each other is only this room's business.
 //! If a thread ends unasked, the agent ends with an error, for its supervisor to start it again.
 
 mod allow;
@@ -10,60 +10,56 @@ mod judge;
 mod names;
 mod reader;
 mod reconcile;
+mod reload;
 mod sources;
+mod stages;
+mod start;
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::future::Future;
 use std::io;
-use std::path::Path;
-use std::sync::mpsc::sync_channel;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
-use anyhow::{Context as _, Result, bail};
-use ipnet::IpNet;
+use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
-use self::allow::{Refresh, Wanted as LookUp};
-use self::ignore::{Asking, Ignore};
-use self::judge::{Allowing, Judge};
-use self::reader::{Out, Reader};
-use self::reconcile::Reconcile;
+use self::allow::Refresh;
+use self::judge::Allowing;
+use self::reload::{Checked, check};
+pub use self::reload::{Command, Load, Reloaded};
+use self::stages::{Decisions, Stages};
+use self::start::{begin, check_machine, look_up, names};
 use crate::api::http;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::JailId;
-use crate::config::{JailSettings, Settings};
-use crate::firewall::interfaces::LinkWatch;
-use crate::firewall::{self, JailScope, Wanted};
+use crate::config::Settings;
+use crate::firewall;
 use crate::instance::{Instance, Namespace};
-use crate::jail::Jail;
-use crate::ledger::brake::{Brake, Seen};
-use crate::ledger::store::Store;
-use crate::ledger::{Allowlist, Entry, Ledger, own_addresses};
-use crate::machine;
 use crate::privileges;
-use crate::service::{self, Pulse};
-use crate::source::position::{Position, Positions, SourceId};
-use crate::source::watch::Stop;
+use crate::service;
 
-/// The file, beside the ledger, of what the allowlist's names and SPF records came to last.
-const LOOKED_UP: &str = "allowlist.json";
-/// Batches of failures that may wait to be judged; then readers wait.
-const BATCHES: usize = 64;
+/// Who wants to hear what became of a reload.
+type Tell = Option<oneshot::Sender<Result<Reloaded, Vec<String>>>>;
 
-/// Runs the agent until `stop` is done, or something fails.
+/// The agent, between one start of its stages and the next.
+struct Agent {
+    settings: Settings,
+    pins: PathBuf,
+    firewall: SharedFirewall,
+    metrics: Arc<Metrics>,
+    server: Option<JoinHandle<Result<()>>>,
+}
+
+/// Runs the agent until it is told to stop, or something fails. `load` reads the configuration anew when it is told to.
 ///
 /// # Errors
 ///
 /// When the machine lacks something, another agent runs here, the firewall cannot be had, the metrics address is taken, or a stage
 /// fails. What is in force stays so, then and otherwise.
-pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Result<()> {
-    let problems = machine::problems(settings.firewall, &settings.interfaces, &settings.jails);
-    if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
-    }
+pub async fn run(mut settings: Settings, load: Arc<Load>, mut commands: mpsc::Receiver<Command>) -> Result<()> {
+    check_machine(&settings)?;
     report(&settings);
     let namespace = Namespace::own()?;
     if settings.dry_run {
@@ -77,105 +73,199 @@ pub async fn run(mut settings: Settings, stop: impl Future<Output = ()>) -> Resu
         Some(address) => Some(http::bind(address).await?),
         None => None,
     };
-    let look_up = LookUp {
-        allow: settings.allow_looked_up,
-        jails: settings.jails.iter().map(|jail| jail.ignored_names.clone()).collect(),
-    };
-    let mut refresh = Refresh::new(look_up, settings.state.join(LOOKED_UP));
+    let mut refresh = look_up(&settings);
     let looked_up = refresh.start().await;
-    let allowlist = Allowlist::new(
-        settings.allow,
-        own_addresses().context("cannot list the machine's own addresses, which must never be banned")?,
-    )
-    .with_looked_up(looked_up.allow);
-    let scopes: Vec<JailScope> = settings.jails.iter().map(scope).collect();
-    let names: Vec<String> = scopes.iter().map(|scope| scope.name.clone()).collect();
     let begun = Timestamp::now();
-    let (mut store, bans) = Store::open(&settings.state, names.clone(), settings.history, begun)?;
-    let mut ledger = Ledger::new(allowlist);
-    let entries = bans.into_iter().map(|ban| ledger.enter(ban));
-    let known = entries.filter(|entry| matches!(entry, Entry::New(_))).count();
-    let wanted = Wanted {
-        choice: settings.firewall,
-        interfaces: &settings.interfaces,
-        hook: settings.nftables_hook,
-        sizes: settings.sizes,
-        pins: &namespace.pins(),
-        jails: &scopes,
-        dry_run: settings.dry_run,
-    };
-    // Before the interfaces are looked at, so that no change falls between.
-    let links = LinkWatch::open().context("cannot listen for changes of network interfaces")?;
-    let mut in_force = Reconcile {
-        ledger: &mut ledger,
-        store: &mut store,
-        jails: &names,
-        now: Timestamp::now(),
-    };
-    let opened = firewall::open(wanted, &mut in_force)?;
-    store.commit(&ledger, Timestamp::now());
-    let (kind, place) = (opened.kind(), opened.place());
+    let pins = namespace.pins();
+    let (opened, decisions) = begin(&settings, looked_up, &refresh, &pins)?;
+    tracing::debug!(elapsed = ?begun.until(Timestamp::now()), "bans are in force");
     let firewall: SharedFirewall = Arc::new(Mutex::new(Some(opened)));
-    let warnings = settings.warnings.0.len();
-    let broken: Vec<String> = settings.broken.iter().map(|jail| jail.name.clone()).collect();
-    let metrics = Arc::new(Metrics::new(&names, &broken, Arc::clone(&firewall)));
+    let metrics = Metrics::new(&names(&settings), &broken(&settings), Arc::clone(&firewall));
     metrics.dry_run.set(settings.dry_run.into());
-
-    for id in (0..names.len()).map(|id| JailId(id as u16)) {
-        if let Some(metrics) = metrics.jail(id) {
-            metrics.active.set(ledger.active(id) as i64);
-        }
-    }
-
-    metrics.durable.set(store.is_durable().into());
-
-    let bans = ledger.count();
-    let seen = Arc::new(Seen::default());
-    let brake = Brake::new(settings.brake, Arc::clone(&seen));
-    let decisions = Decisions {
-        ledger,
-        store,
-        brake,
-        seen,
-        allowing: Allowing::new(refresh.looked_up()),
-        ignored: looked_up.jails,
-    };
     // Threads have what the one that starts them has.
     privileges::reduce()?;
-    let refreshing = tokio::spawn(refresh.run(metrics.refresh_errors.clone()));
-    let result = match Stages::start(settings.jails, decisions, links, &firewall, &metrics) {
-        Ok(stages) => {
-            let jails = names.join(",");
-            tracing::info!(firewall = %kind, place, %jails, configuration = %settings.source, bans, "ready");
-            tracing::debug!(from_ledger = known, elapsed = ?begun.until(Timestamp::now()), "bans are in force");
-            service::ready();
-            if settings.dry_run {
-                tracing::warn!("this is a dry run: what would be dropped is counted, and nothing is dropped");
-            }
-            if warnings > 0 {
-                tracing::warn!(
-                    warnings,
-                    "the configuration has doubtful places: `blocker check` names them"
-                );
-            }
-            stages.run(listener, &metrics, stop).await
-        }
-        Err(error) => Err(error),
+    let metrics = Arc::new(metrics);
+    let mut agent = Agent {
+        settings,
+        pins,
+        firewall,
+        server: listener.map(|listener| tokio::spawn(http::serve(listener, Arc::clone(&metrics)))),
+        metrics,
     };
-    refreshing.abort();
-    // Last, so that hosts are kept out until nobody is left to decide.
-    drop(firewall.lock().unwrap_or_else(PoisonError::into_inner).take());
-    if settings.dry_run {
-        firewall::clear(&namespace.pins())?;
-        forget(&settings.state)?;
-        tracing::info!(firewall = %kind, "stopped; it was a dry run, and nothing of it is left");
-    } else {
-        tracing::info!(
-            firewall = %kind,
-            "stopped; bans stay in force until they end, or until `blocker stop --clear`"
-        );
-    }
+    let mut next = Some((decisions, refresh));
+    let result = loop {
+        let Some((decisions, refresh)) = next else {
+            break Ok(());
+        };
+        next = match agent.live(decisions, refresh, &load, &mut commands).await {
+            Ok(next) => next,
+            Err(error) => break Err(error),
+        };
+    };
+    agent.end(&namespace)?;
     result
+}
+
+impl Agent {
+    /// Runs the stages until the agent is told to stop, or is to go on by other settings: with what this gives.
+    async fn live(
+        &mut self,
+        decisions: Decisions,
+        refresh: Refresh,
+        load: &Arc<Load>,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Result<Option<(Decisions, Refresh)>> {
+        for id in (0..self.settings.jails.len()).map(|id| JailId(id as u16)) {
+            if let Some(metrics) = self.metrics.jail(id) {
+                metrics.active.set(decisions.ledger.active(id) as i64);
+            }
+        }
+        self.metrics.durable.set(decisions.store.is_durable().into());
+        let bans = decisions.ledger.count();
+        let mut stages = Stages::start(&self.settings.jails, decisions, &self.firewall, &self.metrics)?;
+        let refreshing = tokio::spawn(refresh.run(self.metrics.refresh_errors.clone()));
+        let watchdog = tokio::spawn(service::keep_watchdog_quiet(stages.pulses.clone()));
+        self.report_ready(bans);
+        service::ready();
+        let next = tokio::select! {
+            next = self.next(load, commands) => Ok(next),
+            error = stages.failed() => Err(error),
+        };
+        if !matches!(next, Ok(Some(_))) {
+            service::stopping();
+        }
+        refreshing.abort();
+        let left = stages.stop();
+        watchdog.abort();
+        let Some((checked, tell)) = next? else {
+            return Ok(None);
+        };
+        let left = left.ok_or_else(|| anyhow!("the thread `judge` ended unexpectedly; its last words are above"))?;
+        self.go_on_by(checked, left, tell).map(Some)
+    }
+
+    /// Waits for what is to be done next: to end, or to go on by a configuration that was found to be whole.
+    async fn next(&self, load: &Arc<Load>, commands: &mut mpsc::Receiver<Command>) -> Option<(Checked, Tell)> {
+        loop {
+            let Command::Reload(tell) = commands.recv().await? else {
+                return None;
+            };
+            service::reloading();
+            match check(Arc::clone(load), &self.settings).await {
+                Ok(checked) => return Some((checked, tell)),
+                Err(problems) => {
+                    refuse(tell, problems);
+                    service::ready();
+                }
+            }
+        }
+    }
+
+    /// Goes on with what is left of the stages by other settings, or by those of now where they cannot be had.
+    fn go_on_by(&mut self, checked: Checked, mut left: Decisions, tell: Tell) -> Result<(Decisions, Refresh)> {
+        let Checked {
+            settings,
+            refresh,
+            looked_up,
+            allowlist,
+            listener,
+        } = checked;
+        let reloaded = match reload::apply(&mut left, &self.firewall, &self.pins, &self.settings, &settings)? {
+            Ok(reloaded) => reloaded,
+            Err(error) => {
+                refuse(tell, vec![format!("{error:#}")]);
+                let refresh = look_up(&self.settings);
+                left.allowing = Allowing::anew(refresh.looked_up(), left.ledger.allowlist().clone());
+                return Ok((left, refresh));
+            }
+        };
+        report(&settings);
+        left.allowing = Allowing::anew(refresh.looked_up(), allowlist);
+        left.ignored = looked_up.jails;
+        left.brake = left.brake.with_limits(settings.brake);
+        if settings.metrics != self.settings.metrics {
+            self.stop_serving();
+            self.server = listener.map(|listener| tokio::spawn(http::serve(listener, Arc::clone(&self.metrics))));
+        }
+        self.metrics.set_jails(&names(&settings), &broken(&settings));
+        self.settings = settings;
+        let (added, removed) = (reloaded.added.join(","), reloaded.removed.join(","));
+        tracing::info!(%added, %removed, lifted = reloaded.lifted, "the configuration was read anew");
+        if let Some(tell) = tell {
+            // Who has asked may be gone.
+            let _ = tell.send(Ok(reloaded));
+        }
+        Ok((left, refresh))
+    }
+
+    fn report_ready(&self, bans: usize) {
+        let (kind, place) = {
+            let firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+            let firewall = firewall.as_deref();
+            (
+                firewall.map_or("none", |firewall| firewall.kind().name()),
+                firewall.map(firewall::Firewall::place).unwrap_or_default(),
+            )
+        };
+        let Settings {
+            source,
+            warnings,
+            dry_run,
+            ..
+        } = &self.settings;
+        let jails = names(&self.settings).join(",");
+        tracing::info!(firewall = %kind, place, %jails, configuration = %source, bans, "ready");
+        if *dry_run {
+            tracing::warn!("this is a dry run: what would be dropped is counted, and nothing is dropped");
+        }
+        if !warnings.0.is_empty() {
+            tracing::warn!(
+                warnings = warnings.0.len(),
+                "the configuration has doubtful places: `blocker check` names them"
+            );
+        }
+    }
+
+    fn stop_serving(&mut self) {
+        if let Some(server) = self.server.take() {
+            // A client that keeps its connection open must not keep the agent from stopping.
+            server.abort();
+        }
+    }
+
+    /// Lets go of the firewall, last of all, so that hosts are kept out until nobody is left to decide.
+    fn end(mut self, namespace: &Namespace) -> Result<()> {
+        self.stop_serving();
+        let firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kind = firewall.as_deref().map_or("none", |firewall| firewall.kind().name());
+        drop(firewall);
+        if self.settings.dry_run {
+            firewall::clear(&namespace.pins())?;
+            forget(&self.settings.state)?;
+            tracing::info!(firewall = %kind, "stopped; it was a dry run, and nothing of it is left");
+        } else {
+            tracing::info!(
+                firewall = %kind,
+                "stopped; bans stay in force until they end, or until `blocker stop --clear`"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Says why a configuration is not taken over.
+fn refuse(tell: Tell, problems: Vec<String>) {
+    for problem in &problems {
+        tracing::error!("the configuration is not taken over: {problem}");
+    }
+    tracing::error!(
+        problems = problems.len(),
+        "the agent goes on by the configuration of before; `blocker check` looks at the new one"
+    );
+    if let Some(tell) = tell {
+        // Who has asked may be gone.
+        let _ = tell.send(Err(problems));
+    }
 }
 
 /// Removes what a dry run has noted.
@@ -197,203 +287,6 @@ fn report(settings: &Settings) {
     }
 }
 
-fn scope(jail: &JailSettings) -> JailScope {
-    JailScope {
-        name: jail.name.clone(),
-        scope: jail.scope.clone(),
-    }
-}
-
-/// What it takes to decide.
-struct Decisions {
-    ledger: Ledger,
-    store: Store,
-    brake: Brake,
-    seen: Arc<Seen>,
-    allowing: Allowing,
-    /// What the names in each jail's `ignoreip` come to.
-    ignored: Vec<Vec<IpNet>>,
-}
-
-/// The running threads.
-struct Stages {
-    stop: Stop,
-    readers: Vec<JoinHandle<()>>,
-    names: JoinHandle<()>,
-    /// Where a jail has a command to be asked.
-    ignore: Option<JoinHandle<()>>,
-    judge: JoinHandle<()>,
-    /// What must go on giving signs of life.
-    pulses: Vec<(String, Pulse)>,
-    /// Tells the name of a thread that has ended.
-    ended: mpsc::UnboundedReceiver<String>,
-}
-
-impl Stages {
-    fn start(
-        jails: Vec<JailSettings>,
-        decisions: Decisions,
-        links: LinkWatch,
-        firewall: &SharedFirewall,
-        metrics: &Arc<Metrics>,
-    ) -> Result<Self> {
-        let stop = Stop::new().context("cannot make a stop signal")?;
-        let (failures, judged) = sync_channel(BATCHES);
-        let (ended, told) = mpsc::unbounded_channel();
-        let (failures, ignore) = match asking(&jails, metrics) {
-            None => (failures, None),
-            Some(jails) => {
-                let (unasked, to_ask) = sync_channel(BATCHES);
-                let stage = Ignore::new(jails, failures, stop.clone());
-                let thread = spawn("ignore".to_owned(), &ended, move || stage.run(&to_ask))?;
-                (unasked, Some(thread))
-            }
-        };
-        let (name_queue, unresolved) = sync_channel(names::QUEUE);
-        let (groups, mut jails) = sources::grouped(jails, metrics);
-        for ((_, jail), ignored) in jails.iter_mut().zip(&decisions.ignored) {
-            jail.ignore_also(ignored);
-        }
-        let positions = recall(&mut jails, &decisions.store, Timestamp::now());
-
-        let readers = groups.into_iter().map(|group| {
-            let name = group.kind.name();
-            let out = Out {
-                failures: failures.clone(),
-                names: name_queue.clone(),
-                seen: Arc::clone(&decisions.seen),
-            };
-            Ok((name, Reader::new(group, &positions, out, metrics, stop.clone())?))
-        });
-        let mut readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
-        let pulse = Pulse::new();
-        let judge = Judge {
-            pulse: pulse.clone(),
-            jails,
-            ledger: decisions.ledger,
-            store: decisions.store,
-            brake: decisions.brake,
-            firewall: Arc::clone(firewall),
-            metrics: Arc::clone(metrics),
-            refused: BTreeSet::new(),
-            tried: None,
-            retry: Timestamp::MIN,
-            renewed: Timestamp::MIN,
-            looked: Timestamp::MIN,
-            compared: Timestamp::now(),
-            compare_after: judge::COMPARE,
-            links,
-            dry_run: metrics.dry_run.get() != 0,
-            allowing: decisions.allowing,
-        };
-        Ok(Self {
-            stop,
-            ignore,
-            judge: spawn("judge".to_owned(), &ended, move || judge.run(&judged))?,
-            names: spawn("names".to_owned(), &ended, move || names::run(&unresolved, &failures))?,
-            readers: readers
-                .drain(..)
-                .map(|(name, reader)| spawn(name, &ended, move || reader.run()))
-                .collect::<Result<_>>()?,
-            pulses: vec![("judge".to_owned(), pulse)],
-            ended: told,
-        })
-    }
-
-    /// Serves metrics until `stop` is done or a thread ends; then stops the threads in the order of the lines' way.
-    async fn run(
-        mut self,
-        listener: Option<tokio::net::TcpListener>,
-        metrics: &Arc<Metrics>,
-        stop: impl Future<Output = ()>,
-    ) -> Result<()> {
-        let (stop_serving, serving_stopped) = oneshot::channel::<()>();
-        let server = listener.map(|listener| {
-            let stopped = async move {
-                // An error means that the sender is gone, which says the same.
-                let _ = serving_stopped.await;
-            };
-            tokio::spawn(http::serve(listener, Arc::clone(metrics), stopped))
-        });
-        let result = tokio::select! {
-            () = stop => Ok(()),
-            never = service::keep_watchdog_quiet(self.pulses) => match never {},
-            ended = self.ended.recv() => Err(anyhow::anyhow!(
-                "the thread `{}` ended unexpectedly; its last words are above",
-                ended.unwrap_or_default()
-            )),
-        };
-        service::stopping();
-        self.stop.stop();
-        for reader in self.readers {
-            // A panic was reported by the thread itself, and through `ended`.
-            let _ = reader.join();
-        }
-        let _ = self.names.join();
-        if let Some(ignore) = self.ignore {
-            let _ = ignore.join();
-        }
-        let _ = self.judge.join();
-        drop(stop_serving);
-        if let Some(server) = server {
-            // A client that keeps its connection open must not keep the agent from stopping.
-            server.abort();
-        }
-        result
-    }
-}
-
-/// Has the jails know which failures have led to bans before they are read again, and says how far sources were read.
-fn recall(jails: &mut [(String, Jail)], store: &Store, now: Timestamp) -> Positions {
-    let find_time = jails.iter().map(|(_, jail)| jail.find_time()).max().unwrap_or_default();
-    let since = now.saturating_sub(find_time).unwrap_or(Timestamp::MIN);
-    for (subject, jail, last) in store.answered(since) {
-        if let Some((_, jail)) = jails.get_mut(usize::from(jail.0)) {
-            jail.has_answered(subject, last);
-        }
-    }
-    let positions = store.positions().into_iter();
-    let positions =
-        positions.filter_map(|(source, text)| Some((SourceId::from_text(source), Position::from_text(&text)?)));
-    positions.collect()
-}
-
-/// The jails as they are asked about hosts; `None` where none of them has a command for it.
-fn asking(jails: &[JailSettings], metrics: &Metrics) -> Option<Vec<Asking>> {
-    let asks = jails.iter().any(|jail| jail.ignore_command.is_some());
-    let asking = |(id, jail): (JailId, &JailSettings)| Asking {
-        name: jail.name.clone(),
-        command: jail.ignore_command.clone(),
-        unasked: metrics
-            .jail(id)
-            .map(|metrics| metrics.unasked.clone())
-            .unwrap_or_default(),
-    };
-    asks.then(|| (0..).map(JailId).zip(jails).map(asking).collect())
-}
-
-/// Starts a thread that tells when it ends, even by a panic.
-fn spawn(
-    name: String,
-    ended: &mpsc::UnboundedSender<String>,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>> {
-    struct Tell(mpsc::UnboundedSender<String>, String);
-    impl Drop for Tell {
-        fn drop(&mut self) {
-            // Nobody listens any more once the agent stops.
-            let _ = self.0.send(std::mem::take(&mut self.1));
-        }
-    }
-    let tell = Tell(ended.clone(), name.clone());
-    // Linux shows 15 bytes of a thread's name.
-    let short: String = name.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
-    let work = move || {
-        let _tell = tell;
-        work();
-    };
-    thread::Builder::new()
-        .name(short)
-        .spawn(work)
-        .with_context(|| format!("cannot start the thread `{name}`"))
+fn broken(settings: &Settings) -> Vec<String> {
+    settings.broken.iter().map(|jail| jail.name.clone()).collect()
 }

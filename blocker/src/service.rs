@@ -52,6 +52,15 @@ pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// Says that the configuration is being read anew, until [`ready`] says otherwise.
+pub fn reloading() {
+    let now = NotifyState::monotonic_usec_now();
+    match now {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "the service manager cannot be told"),
+    }
+}
+
 /// Says that the agent is about to end.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);

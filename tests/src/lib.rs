@@ -10,6 +10,7 @@ mod firewalls;
 pub mod agent;
 pub mod behaviour;
 pub mod journal;
+pub mod knocking;
 pub mod relay;
 
 use std::path::PathBuf;

@@ -7,104 +7,20 @@
 )]
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
 use blocker::ban::Scope;
 use blocker::firewall::xdp::{Sizes, Xdp};
 use blocker::firewall::{Firewall as _, JailScope};
-use blocker_lab::network::{SMTP, SPAMMERS};
+use blocker_lab::network::SPAMMERS;
 use blocker_lab::smtp::Reach;
 use blocker_tests::agent::Agent;
+use blocker_tests::knocking::{Knocking, Observer};
 use blocker_tests::relay::Relay;
 use blocker_tests::{eventually, interface};
 use nix::sys::signal::Signal;
-use socket2::{Domain, Socket, Type};
-
-/// SYNs that are to be sent in each state of the agent.
-const SYNS: u64 = 3000;
 
 fn spammer() -> IpAddr {
     SPAMMERS[0].into()
-}
-
-/// A banned host that goes on knocking, on a thread of its own.
-struct Knocking {
-    sent: Arc<AtomicU64>,
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Knocking {
-    fn begin(relay: &Relay) -> Self {
-        let (sent, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (count, over) = (Arc::clone(&sent), Arc::clone(&is_over));
-        let knock = move || {
-            while !over.load(Ordering::Relaxed) {
-                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-                socket.set_nonblocking(true).unwrap();
-                socket.bind(&std::net::SocketAddr::new(spammer(), 0).into()).unwrap();
-                // Nobody waits for the answer: this sends one SYN.
-                let _ = socket.connect(&SMTP.into());
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        };
-        let thread = relay.lab.spam().enter(|| std::thread::spawn(knock)).unwrap();
-        Self {
-            sent,
-            is_over,
-            thread: Some(thread),
-        }
-    }
-
-    /// Waits until so many SYNs more were sent.
-    fn go_on(&self) {
-        let before = self.sent.load(Ordering::Relaxed);
-        eventually("the spammer goes on", || {
-            self.sent.load(Ordering::Relaxed) >= before + SYNS
-        });
-    }
-
-    fn end(&mut self) -> u64 {
-        self.is_over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("the spammer does not panic");
-        }
-        self.sent.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Knocking {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Counts the spammer's packets to port 25 that have come past blocker's place in the relay's kernel.
-struct Observer<'a>(&'a Relay);
-
-impl<'a> Observer<'a> {
-    fn new(relay: &'a Relay) -> Self {
-        let rules = format!(
-            "table inet observer {{ chain prerouting {{ type filter hook prerouting priority -299; \
-             ip saddr {} tcp dport 25 counter\n }}\n }}",
-            spammer()
-        );
-        let _ = relay.output("nft", &[&rules]);
-        Self(relay)
-    }
-
-    fn arrived(&self) -> u64 {
-        let text = self
-            .0
-            .output("nft", &["list", "chain", "inet", "observer", "prerouting"]);
-        let mut words = text.split_whitespace().skip_while(|word| *word != "packets");
-        words
-            .nth(1)
-            .and_then(|count| count.parse().ok())
-            .expect("nft tells a count")
-    }
 }
 
 fn dropped(relay: &Relay, firewall: &str) -> u64 {

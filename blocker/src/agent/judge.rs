@@ -74,8 +74,8 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Works until every sender of failures is gone.
-    pub(super) fn run(mut self, batches: &Receiver<Batch>) {
+    /// Works until every sender of failures is gone, and gives back what it has then.
+    pub(super) fn run(mut self, batches: &Receiver<Batch>) -> Self {
         self.lift_ignored(Timestamp::now());
         loop {
             self.pulse.beat();
@@ -87,7 +87,7 @@ impl Judge {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     self.store.commit(&self.ledger, Timestamp::now());
-                    return;
+                    return self;
                 }
             }
             self.tick(Timestamp::now());

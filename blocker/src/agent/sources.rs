@@ -11,7 +11,6 @@ use crate::api::metrics::Metrics;
 use crate::ban::JailId;
 use crate::config::JailSettings;
 use crate::filter::matcher::{Matcher, Search};
-use crate::jail::Jail;
 use crate::source::Log;
 use crate::source::files::overlap;
 use crate::source::journal::Selection;
@@ -69,15 +68,14 @@ impl Kind {
     }
 }
 
-/// Groups the jails' logs, and makes a counting jail of each.
-pub(super) fn grouped(jails: Vec<JailSettings>, metrics: &Metrics) -> (Vec<Group>, Vec<(String, Jail)>) {
+/// Groups the jails' logs.
+pub(super) fn grouped(jails: &[JailSettings], metrics: &Metrics) -> Vec<Group> {
     let new = |kind| Group {
         kind,
         watchers: Vec::new(),
         find_time: SignedDuration::ZERO,
     };
-    let mut groups: Vec<Group> = kinds(&jails).into_iter().map(new).collect();
-    let mut counting = Vec::with_capacity(jails.len());
+    let mut groups: Vec<Group> = kinds(jails).into_iter().map(new).collect();
     for (id, jail) in (0..).map(JailId).zip(jails) {
         for group in &mut groups {
             let logs = group.kind.numbers(&jail.logs);
@@ -90,13 +88,12 @@ pub(super) fn grouped(jails: Vec<JailSettings>, metrics: &Metrics) -> (Vec<Group
                 name: jail.name.clone(),
                 matcher: Matcher::new(Arc::clone(&jail.filter), Search::First),
                 zone: jail.zone.clone(),
-                metrics: metrics.clone(),
+                metrics: (*metrics).clone(),
                 logs,
             });
         }
-        counting.push((jail.name, Jail::new(jail.rules)));
     }
-    (groups, counting)
+    groups
 }
 
 /// Every log once. Paths that may find the same file are in one group, and so are all that one jail names: it must not count a line

@@ -1,6 +1,5 @@
 //! The HTTP server on the metrics address.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -29,18 +28,14 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Serves `/metrics` until `stop` is done.
+/// Serves `/metrics` for as long as it is polled.
 ///
 /// # Errors
 ///
 /// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    metrics: Arc<Metrics>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<()> {
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> Result<()> {
     let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+    axum::serve(listener, router).await?;
     Ok(())
 }
 

@@ -4,8 +4,9 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::mem;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::Result;
 use blocker_common::map::Outcome;
@@ -27,7 +28,11 @@ pub type SharedFirewall = Arc<Mutex<Option<Box<dyn Firewall>>>>;
 /// Everything that is counted.
 pub struct Metrics {
     registry: Registry,
-    jails: Vec<JailMetrics>,
+    families: JailFamilies,
+    /// In the order of the jails' identities.
+    jails: RwLock<Vec<Arc<JailMetrics>>>,
+    /// Their names.
+    names: Arc<RwLock<Vec<String>>>,
     lines: Family<LineLabels, Counter>,
     cut: Family<SourceLabels, Counter>,
     /// Look-ups for the allowlist that had no answer.
@@ -125,6 +130,7 @@ impl Metrics {
     /// Metrics for the jails of these names, in the order of their identities, and for those that do not run.
     #[must_use]
     pub fn new(jails: &[String], broken: &[String], firewall: SharedFirewall) -> Self {
+        let names: Arc<RwLock<Vec<String>>> = Arc::default();
         let mut registry = Registry::with_prefix("blocker");
         registry.register(
             "build",
@@ -141,21 +147,7 @@ impl Metrics {
         let help =
             "How old the last line read is while more waits, and how long a log cannot be read; 0 when all is read";
         registry.register("log_lag_seconds", help, lag.clone());
-        let failures = counters(&mut registry, "failures", "Failures that filters found");
-        let bans = counters(&mut registry, "bans", "Bans made");
-        let active: Family<JailLabels, Gauge> = Family::default();
-        registry.register("bans_active", "Bans in force", active.clone());
-        let vetoes = counters(
-            &mut registry,
-            "allowlist_vetoes",
-            "Bans that the allowlist did not let happen",
-        );
-        let renewed = counters(
-            &mut registry,
-            "bans_renewed",
-            "Bans that went on, since their host still knocked",
-        );
-        let held_back = counters(&mut registry, "bans_held_back", "Bans that the brake held back");
+        let families = JailFamilies::register(&mut registry);
         let durable = Gauge::default();
         let help = "Whether bans are on disk before they are enforced; 0 while they are in memory alone";
         registry.register("ledger_durable", help, durable.clone());
@@ -180,57 +172,15 @@ impl Metrics {
             ratio.clone(),
         );
 
-        let unbannable = counters(
-            &mut registry,
-            "failures_unbannable",
-            "Failures of hosts without an address that could be banned",
-        );
-        let unasked = counters(
-            &mut registry,
-            "failures_unasked",
-            "Failures that were dropped, since the ignorecommand did not keep up",
-        );
-        let limit_hits = counters(
-            &mut registry,
-            "regex_limit_hits",
-            "Searches given up at the backtracking limit, which count as no match",
-        );
-        let not_running: Family<JailLabels, Gauge> = Family::default();
-        let help = "Whether an enabled jail does not run because its configuration is wrong";
-        registry.register("jail_broken", help, not_running.clone());
-        for (names, value) in [(jails, 0), (broken, 1)] {
-            for name in names {
-                not_running.get_or_create(&JailLabels { jail: name.clone() }).set(value);
-            }
-        }
-
-        let origin = Origin::Jail.name();
-        let jail_metrics = |name: &String| {
-            let jail = JailLabels { jail: name.clone() };
-            let from_jail = OriginLabels {
-                jail: name.clone(),
-                origin,
-            };
-            JailMetrics {
-                failures: failures.get_or_create(&jail).clone(),
-                bans: bans.get_or_create(&from_jail).clone(),
-                active: active.get_or_create(&jail).clone(),
-                vetoes: vetoes.get_or_create(&from_jail).clone(),
-                renewed: renewed.get_or_create(&jail).clone(),
-                held_back: held_back.get_or_create(&from_jail).clone(),
-                unbannable: unbannable.get_or_create(&jail).clone(),
-                unasked: unasked.get_or_create(&jail).clone(),
-                limit_hits: limit_hits.get_or_create(&jail).clone(),
-            }
-        };
-        let jail_metrics = jails.iter().map(jail_metrics).collect();
         registry.register_collector(Box::new(KernelCounters {
             firewall,
-            jails: jails.to_vec(),
+            jails: Arc::clone(&names),
         }));
-        Self {
+        let metrics = Self {
             registry,
-            jails: jail_metrics,
+            families,
+            jails: RwLock::default(),
+            names,
             lines,
             cut,
             refresh_errors,
@@ -241,6 +191,28 @@ impl Metrics {
             ratio,
             durable,
             brake,
+        };
+        metrics.set_jails(jails, broken);
+        metrics
+    }
+
+    /// Goes on with the jails of these names, in the order of their identities from now on; what was counted for a name counts on.
+    pub fn set_jails(&self, jails: &[String], broken: &[String]) {
+        let metrics = jails.iter().map(|name| Arc::new(self.families.of(name))).collect();
+        *self.jails.write().unwrap_or_else(PoisonError::into_inner) = metrics;
+        let before = mem::replace(
+            &mut *self.names.write().unwrap_or_else(PoisonError::into_inner),
+            jails.to_vec(),
+        );
+        for name in before.iter().filter(|name| !jails.contains(name)) {
+            self.families.active.remove(&JailLabels { jail: name.clone() });
+        }
+        self.families.not_running.clear();
+        for (names, value) in [(jails, 0), (broken, 1)] {
+            for name in names {
+                let label = JailLabels { jail: name.clone() };
+                self.families.not_running.get_or_create(&label).set(value);
+            }
         }
     }
 
@@ -255,8 +227,9 @@ impl Metrics {
 
     /// The counters of one jail.
     #[must_use]
-    pub fn jail(&self, jail: JailId) -> Option<&JailMetrics> {
-        self.jails.get(usize::from(jail.0))
+    pub fn jail(&self, jail: JailId) -> Option<Arc<JailMetrics>> {
+        let jails = self.jails.read().unwrap_or_else(PoisonError::into_inner);
+        jails.get(usize::from(jail.0)).map(Arc::clone)
     }
 
     /// The counters of the source of this name.
@@ -294,6 +267,81 @@ impl Metrics {
     }
 }
 
+/// What is counted for each jail, by its name.
+struct JailFamilies {
+    failures: Family<JailLabels, Counter>,
+    bans: Family<OriginLabels, Counter>,
+    active: Family<JailLabels, Gauge>,
+    vetoes: Family<OriginLabels, Counter>,
+    renewed: Family<JailLabels, Counter>,
+    held_back: Family<OriginLabels, Counter>,
+    unbannable: Family<JailLabels, Counter>,
+    unasked: Family<JailLabels, Counter>,
+    limit_hits: Family<JailLabels, Counter>,
+    not_running: Family<JailLabels, Gauge>,
+}
+
+impl JailFamilies {
+    fn register(registry: &mut Registry) -> Self {
+        let active: Family<JailLabels, Gauge> = Family::default();
+        registry.register("bans_active", "Bans in force", active.clone());
+        let not_running: Family<JailLabels, Gauge> = Family::default();
+        let help = "Whether an enabled jail does not run because its configuration is wrong";
+        registry.register("jail_broken", help, not_running.clone());
+        Self {
+            failures: counters(registry, "failures", "Failures that filters found"),
+            bans: counters(registry, "bans", "Bans made"),
+            active,
+            vetoes: counters(
+                registry,
+                "allowlist_vetoes",
+                "Bans that the allowlist did not let happen",
+            ),
+            renewed: counters(
+                registry,
+                "bans_renewed",
+                "Bans that went on, since their host still knocked",
+            ),
+            held_back: counters(registry, "bans_held_back", "Bans that the brake held back"),
+            unbannable: counters(
+                registry,
+                "failures_unbannable",
+                "Failures of hosts without an address that could be banned",
+            ),
+            unasked: counters(
+                registry,
+                "failures_unasked",
+                "Failures that were dropped, since the ignorecommand did not keep up",
+            ),
+            limit_hits: counters(
+                registry,
+                "regex_limit_hits",
+                "Searches given up at the backtracking limit, which count as no match",
+            ),
+            not_running,
+        }
+    }
+
+    fn of(&self, name: &str) -> JailMetrics {
+        let jail = JailLabels { jail: name.to_owned() };
+        let from_jail = OriginLabels {
+            jail: name.to_owned(),
+            origin: Origin::Jail.name(),
+        };
+        JailMetrics {
+            failures: self.failures.get_or_create(&jail).clone(),
+            bans: self.bans.get_or_create(&from_jail).clone(),
+            active: self.active.get_or_create(&jail).clone(),
+            vetoes: self.vetoes.get_or_create(&from_jail).clone(),
+            renewed: self.renewed.get_or_create(&jail).clone(),
+            held_back: self.held_back.get_or_create(&from_jail).clone(),
+            unbannable: self.unbannable.get_or_create(&jail).clone(),
+            unasked: self.unasked.get_or_create(&jail).clone(),
+            limit_hits: self.limit_hits.get_or_create(&jail).clone(),
+        }
+    }
+}
+
 /// Registers counters that labels tell apart.
 fn counters<S>(registry: &mut Registry, name: &str, help: &str) -> Family<S, Counter>
 where
@@ -307,7 +355,7 @@ where
 /// What the firewall counts.
 struct KernelCounters {
     firewall: SharedFirewall,
-    jails: Vec<String>,
+    jails: Arc<RwLock<Vec<String>>>,
 }
 
 impl fmt::Debug for KernelCounters {
@@ -320,6 +368,7 @@ impl fmt::Debug for KernelCounters {
 
 impl Collector for KernelCounters {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let jails = self.jails.read().unwrap_or_else(PoisonError::into_inner);
         let firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(firewall) = firewall.as_deref() else {
             return Ok(());
@@ -357,7 +406,7 @@ impl Collector for KernelCounters {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for counted in counted.iter().filter(|counted| counted.outcome == outcome) {
                 let labels = DropLabels {
-                    jail: self.jails.get(usize::from(counted.jail.0)).cloned().unwrap_or_default(),
+                    jail: jails.get(usize::from(counted.jail.0)).cloned().unwrap_or_default(),
                     family: counted.family.name(),
                     firewall: counted.firewall.name(),
                 };

@@ -59,7 +59,7 @@ struct RunOptions {
 }
 
 /// What both commands take.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 struct Options {
     /// Folder laid out like /etc/fail2ban [default: /etc/blocker, or the compiled-in jails if it has none]
     #[arg(long, value_name = "DIR")]

@@ -1,13 +1,18 @@
 //! `blocker run`: the agent.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::RunOptions;
-use crate::agent;
+use crate::agent::{self, Command};
 use crate::config::OnBroken;
+
+/// Commands that may wait.
+const COMMANDS: usize = 8;
 
 pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
     let on_broken = if run.skip_broken_jails {
@@ -15,8 +20,12 @@ pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
     } else {
         OnBroken::Refuse
     };
-    let mut settings = run.options.settings(on_broken)?;
-    settings.dry_run = run.dry_run;
+    let load = move || {
+        let mut settings = run.options.clone().settings(on_broken)?;
+        settings.dry_run = run.dry_run;
+        Ok(settings)
+    };
+    let settings = load()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -24,13 +33,21 @@ pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
     runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let mut interrupted = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-        let stop = async {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
+        let mut hung_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+        let (command, commands) = mpsc::channel(COMMANDS);
+        tokio::spawn(async move {
+            loop {
+                let next = tokio::select! {
+                    _ = terminated.recv() => Command::Stop,
+                    _ = interrupted.recv() => Command::Stop,
+                    _ = hung_up.recv() => Command::Reload(None),
+                };
+                if command.send(next).await.is_err() {
+                    return;
+                }
             }
-        };
-        agent::run(settings, stop).await
+        });
+        agent::run(settings, Arc::new(load), commands).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use super::{Firewall, InForce, Inherited, JailScope};
 use crate::config::{FirewallChoice, NftablesHook};
 
 /// What to open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted<'a> {
     /// Which firewall.
     pub choice: FirewallChoice,

@@ -55,7 +55,7 @@ impl fmt::Display for Kind {
 }
 
 /// A jail as a firewall knows it; its [`JailId`] is its place in the list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JailScope {
     /// The jail's name: letters, digits, `-` and `_`, at most 64 of them.
     pub name: String,

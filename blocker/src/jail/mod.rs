@@ -68,6 +68,8 @@ pub struct Jail {
     hosts: Hosts,
     /// The last failures that a former agent has banned for: they count no more when lines are read again.
     answered: HashMap<Subject, Timestamp>,
+    /// Whether it has counted lines that are read again: not in a former agent, but itself.
+    goes_on: bool,
     /// Attackers choose the identities: they are kept as numbers of one length, which nobody can foresee.
     identities: RandomState,
 }
@@ -81,7 +83,19 @@ impl Jail {
             rules,
             hosts: Hosts::new(),
             answered: HashMap::new(),
+            goes_on: false,
             identities: RandomState::new(),
+        }
+    }
+
+    /// The same jail by other rules: it keeps what it has counted. Failures that are read again after this it has counted before.
+    #[must_use]
+    pub fn go_on_by(self, rules: Rules) -> Self {
+        Self {
+            ignored: rules.ignore.iter().copied().collect(),
+            rules,
+            goes_on: true,
+            ..self
         }
     }
 
@@ -110,6 +124,9 @@ impl Jail {
     /// Counts a failure. With IPv6, neighbours are banned together; but not for what a host did that `is_allowed` says may never be
     /// banned. `now` is the time by the clock that decides: the wall's, or a log's.
     pub fn decide(&mut self, failure: &Failure, is_allowed: impl FnOnce(Subject) -> bool, now: Timestamp) -> Decision {
+        if self.goes_on && failure.again {
+            return Decision::Late;
+        }
         let host = Subject::host(failure.address);
         if is_allowed(host) {
             self.count_alone(failure, host, now)

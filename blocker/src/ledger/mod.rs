@@ -8,6 +8,7 @@ pub mod brake;
 pub mod fail2ban;
 pub mod import;
 mod lift;
+mod renumber;
 pub mod store;
 
 use std::cmp::Reverse;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 pub use self::allowlist::{Allowlist, own_addresses};
 pub use self::lift::Lifted;
+pub use self::renumber::Renumbering;
 use crate::ban::{Ban, Change, Enforced, Expiry, JailId, Subject};
 
 /// Bans in force that the ledger holds at most, so that hostile lines cannot fill the memory.

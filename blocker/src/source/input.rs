@@ -1,7 +1,9 @@
 //! Standard input, as far as it goes.
 
 use std::io::{self, Read as _};
+use std::mem;
 use std::os::fd::AsFd as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::lines::{Lines, MAX_LINE, RawLine, TooLong};
@@ -11,6 +13,10 @@ use super::{Line, Log, LogState, Source, Written};
 
 /// Bytes read at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// What was read of standard input and is no whole line yet, and whether its end was: it is the process's, as standard input is, and
+/// outlives each that reads it.
+static LEFT: Mutex<Option<(Lines, bool)>> = Mutex::new(None);
 
 /// Standard input.
 #[derive(Debug)]
@@ -24,22 +30,31 @@ pub struct Input {
 }
 
 impl Input {
-    /// Begins to read standard input.
+    /// Begins to read standard input, or goes on where the last one that did has stopped.
     #[must_use]
     pub fn new(stop: Stop) -> Self {
+        let left = LEFT.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (lines, is_over) = left.unwrap_or_else(|| (Lines::new(MAX_LINE, TooLong::Cut), false));
         Self {
-            lines: Lines::new(MAX_LINE, TooLong::Cut),
+            lines,
             stop,
             is_ready: false,
-            is_over: false,
+            is_over,
             log: [LogState::new(Log::Input.to_string())],
         }
     }
 }
 
+impl Drop for Input {
+    fn drop(&mut self) {
+        let lines = mem::replace(&mut self.lines, Lines::new(MAX_LINE, TooLong::Cut));
+        *LEFT.lock().unwrap_or_else(PoisonError::into_inner) = Some((lines, self.is_over));
+    }
+}
+
 impl Source for Input {
     fn read(&mut self, now: Instant, each: &mut dyn FnMut(Line<'_>)) -> bool {
-        if !std::mem::take(&mut self.is_ready) || self.is_over {
+        if !mem::take(&mut self.is_ready) || self.is_over {
             self.log[0].more = false;
             return false;
         }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Judge;
 use crate::agent::allow::{Answers, LookedUp};
-use crate::ledger::{Lifted, own_addresses};
+use crate::ledger::{Allowlist, Lifted, own_addresses};
 
 /// Why a jail's ban is lifted.
 const IGNORED: &str = "the jail's ignoreip covers it now";
@@ -16,6 +16,8 @@ const IGNORED: &str = "the jail's ignoreip covers it now";
 #[derive(Default)]
 pub(in crate::agent) struct Allowing {
     looked_up: LookedUp,
+    /// What it is to be after a reload.
+    next: Option<Allowlist>,
     /// Whether the kernel still lacks what the ledger has.
     unsettled: bool,
     /// Whether that was said.
@@ -27,7 +29,18 @@ impl Allowing {
     pub(in crate::agent) const fn new(looked_up: LookedUp) -> Self {
         Self {
             looked_up,
+            next: None,
             unsettled: false,
+            told: false,
+        }
+    }
+
+    /// The judge's end of it after a reload, with the allowlist that the ledger does not have yet.
+    pub(in crate::agent) const fn anew(looked_up: LookedUp, allowlist: Allowlist) -> Self {
+        Self {
+            looked_up,
+            next: Some(allowlist),
+            unsettled: true,
             told: false,
         }
     }
@@ -36,10 +49,11 @@ impl Allowing {
 impl Judge {
     /// Takes over what names and SPF records have come to and, where `look` says so, the machine's own addresses.
     pub(super) fn renew_allowlist(&mut self, look: bool, now: Timestamp) {
-        let mut allowlist = None;
+        let mut allowlist = self.allowing.next.take();
         let mut lifted = Vec::new();
         if let Some(Answers { allow, jails }) = self.allowing.looked_up.take() {
-            allowlist = Some(self.ledger.allowlist().with_looked_up(allow));
+            let list = allowlist.as_ref().unwrap_or_else(|| self.ledger.allowlist());
+            allowlist = Some(list.with_looked_up(allow));
             lifted.push((IGNORED, self.ignore(&jails)));
         }
         if look {

@@ -93,6 +93,12 @@ impl Brake {
         }
     }
 
+    /// The same brake with other limits: what it has seen stays.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// Whether a new ban may be made at `now`.
     ///
     /// # Errors

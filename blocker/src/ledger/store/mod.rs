@@ -13,6 +13,7 @@ mod heal;
 mod pending;
 mod schema;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use self::fault::{Fault, Remedy};
 use self::folder::Folder;
 use self::heal::Trouble;
 use self::pending::{Event, Pending, Written};
-use super::Ledger;
+use super::{Ledger, Renumbering};
 use crate::ban::{Ban, Expiry, JailId, Subject};
 
 /// Rows of history that are kept at the most, about 100 bytes each.
@@ -172,14 +173,33 @@ impl Store {
     /// How far each source had been read.
     #[must_use]
     pub fn positions(&self) -> Vec<(String, String)> {
-        match self.database.as_ref().map(Database::positions) {
+        let written = match self.database.as_ref().map(Database::positions) {
             Some(Ok(positions)) => positions,
             Some(Err(error)) => {
                 tracing::error!(%error, "how far logs were read is not known; they are read again");
                 Vec::new()
             }
             None => Vec::new(),
-        }
+        };
+        let mut positions: BTreeMap<String, String> = written.into_iter().collect();
+        positions.extend(self.pending.positions.clone());
+        positions.into_iter().collect()
+    }
+
+    /// Goes on with other jails, which the ledger has other numbers for from now on.
+    pub fn renumber(&mut self, jails: Vec<String>, numbers: &Renumbering) {
+        self.jails = jails;
+        self.pending.bans.retain_mut(|written| {
+            let (Written::InForce(ban) | Written::Lifted(ban)) = written;
+            let jail = numbers.of(ban.jail);
+            ban.jail = jail.unwrap_or(ban.jail);
+            jail.is_some()
+        });
+    }
+
+    /// Keeps history for this long from now on.
+    pub const fn keep_history(&mut self, history: SignedDuration) {
+        self.history = history;
     }
 
     /// The last failures, not before `since`, that have led to bans: of which host or network, by which jail, when.

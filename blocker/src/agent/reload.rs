@@ -1,0 +1,188 @@
+//! Takes over another configuration while the agent runs: checked first, and applied only if it is whole.
+//!
+//! Ledger, brake and what jails have counted are handed on; what enforces is opened anew only where it would be another, and then as at
+//! a start: it is filled before it takes the former one's place. So nobody who is banned gets through meanwhile.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use anyhow::Result;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::allow::{Answers, Refresh};
+use super::stages::Decisions;
+use super::start::{allowlist, check_machine, look_up, names, open_filled, scopes, wanted};
+use crate::api::http;
+use crate::api::metrics::SharedFirewall;
+use crate::config::Settings;
+use crate::ledger::{Allowlist, Lifted, Renumbering};
+use crate::problem::Problems;
+
+/// Reads the configuration that applies now, with what was typed over it.
+pub type Load = dyn Fn() -> Result<Settings> + Send + Sync;
+
+/// What the agent is told to do.
+#[derive(Debug)]
+pub enum Command {
+    /// To end.
+    Stop,
+    /// To read its configuration anew; somebody may want to hear what became of it.
+    Reload(Option<oneshot::Sender<Result<Reloaded, Vec<String>>>>),
+}
+
+/// What a reload has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Jails that run since then.
+    pub added: Vec<String>,
+    /// Jails that ended with it.
+    pub removed: Vec<String>,
+    /// Bans of theirs that were lifted.
+    pub lifted: usize,
+}
+
+/// A configuration that was checked, and what its allowlist comes to.
+pub(super) struct Checked {
+    pub(super) settings: Settings,
+    pub(super) refresh: Refresh,
+    pub(super) looked_up: Answers,
+    pub(super) allowlist: Allowlist,
+    /// Where metrics are to be served from now on, if that is not where they are.
+    pub(super) listener: Option<TcpListener>,
+}
+
+/// Reads the configuration and checks it, as a start does; nothing is changed.
+///
+/// # Errors
+///
+/// With everything that is wrong.
+pub(super) async fn check(load: Arc<Load>, running: &Settings) -> Result<Checked, Vec<String>> {
+    let loaded = tokio::task::spawn_blocking(move || load()).await;
+    let mut settings = match loaded {
+        Ok(Ok(settings)) => settings,
+        Ok(Err(error)) => return Err(problems(&error)),
+        Err(error) => return Err(vec![format!("the configuration cannot be read: {error}")]),
+    };
+    let mut wrong: Vec<String> = Vec::new();
+    if running.dry_run {
+        // Only the command line says where that is.
+        settings.state.clone_from(&running.state);
+    }
+    settings.dry_run = running.dry_run;
+    if !same_folder(&settings.state, &running.state) {
+        wrong.push(format!(
+            "the ledger lies in {} and cannot move to {} while the agent runs: restart it, or take `folder` under [state] back",
+            running.state.display(),
+            settings.state.display()
+        ));
+    }
+    for broken in &settings.broken {
+        if running.jails.iter().any(|jail| jail.name == broken.name) {
+            let each = broken.problems.0.iter();
+            wrong.extend(each.map(|problem| format!("jail [{}] runs and would not any more: {problem}", broken.name)));
+        }
+    }
+    if let Err(error) = check_machine(&settings) {
+        wrong.extend(problems(&error));
+    }
+    let mut listener = None;
+    if let Some(address) = settings.metrics.filter(|_| settings.metrics != running.metrics) {
+        match http::bind(address).await {
+            Ok(bound) => listener = Some(bound),
+            Err(error) => wrong.push(format!("{error:#}")),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let mut refresh = look_up(&settings);
+    let looked_up = refresh.start().await;
+    let allowlist = allowlist(&settings, &looked_up).map_err(|error| problems(&error))?;
+    Ok(Checked {
+        settings,
+        refresh,
+        looked_up,
+        allowlist,
+        listener,
+    })
+}
+
+fn same_folder(one: &Path, other: &Path) -> bool {
+    match (std::path::absolute(one), std::path::absolute(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+fn problems(error: &anyhow::Error) -> Vec<String> {
+    match error.downcast_ref::<Problems>() {
+        Some(problems) => problems.0.iter().map(ToString::to_string).collect(),
+        None => format!("{error:#}").lines().map(str::to_owned).collect(),
+    }
+}
+
+/// Has ledger and firewall go by other settings. Where the firewall cannot be had by them, it says why, and everything is as before.
+///
+/// # Errors
+///
+/// When it cannot be had by those of before either.
+pub(super) fn apply(
+    decisions: &mut Decisions,
+    firewall: &SharedFirewall,
+    pins: &Path,
+    old: &Settings,
+    new: &Settings,
+) -> Result<Result<Reloaded>> {
+    let now = Timestamp::now();
+    let (before, after) = (names(old), names(new));
+    let there = Renumbering::new(&before, &after);
+    let Decisions { ledger, store, .. } = decisions;
+    let lifted: Lifted = ledger.lift(|ban| there.of(ban.jail).is_none());
+    lifted.bans.iter().for_each(|ban| store.lift(ban));
+    // While the jails have their former numbers.
+    store.commit(ledger, now);
+    ledger.renumber(&there);
+    store.renumber(after.clone(), &there);
+    let (old_scopes, new_scopes) = (scopes(old), scopes(new));
+    if wanted(new, pins, &new_scopes) != wanted(old, pins, &old_scopes) {
+        match open_filled(ledger, store, wanted(new, pins, &new_scopes), &after) {
+            Ok(opened) => {
+                *firewall.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+                decisions.refused = BTreeSet::new();
+            }
+            Err(error) => {
+                let back = Renumbering::new(&after, &before);
+                ledger.renumber(&back);
+                store.renumber(before, &back);
+                for ban in lifted.bans {
+                    store.take_in(&ban);
+                    ledger.enter(ban);
+                }
+                store.commit(ledger, now);
+                // It may have been put in the place of the former one in part.
+                let opened = open_filled(ledger, store, wanted(old, pins, &old_scopes), &names(old))?;
+                *firewall.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+                decisions.refused = BTreeSet::new();
+                return Ok(Err(error.context("the firewall cannot be had by it")));
+            }
+        }
+    }
+    let Decisions { ledger, store, .. } = decisions;
+    store.keep_history(new.history);
+    store.commit(ledger, now);
+    for ban in &lifted.bans {
+        let jail = before.get(usize::from(ban.jail.0)).map_or("?", String::as_str);
+        tracing::info!(jail, address = %ban.subject, until = %ban.until, failures = ban.failures, reason = "its jail is not configured any more", "unbanned");
+    }
+    let without = |names: &[String], others: &[String]| -> Vec<String> {
+        names.iter().filter(|name| !others.contains(name)).cloned().collect()
+    };
+    Ok(Ok(Reloaded {
+        added: without(&after, &before),
+        removed: without(&before, &after),
+        lifted: lifted.bans.len(),
+    }))
+}

@@ -1,0 +1,263 @@
+//! The threads of the line's way: how they are joined, and how they end in order.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context as _, Result};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::ignore::{Asking, Ignore};
+use super::judge::{Allowing, Judge};
+use super::reader::{Out, Reader};
+use super::{judge, names, sources};
+use crate::api::metrics::{Metrics, SharedFirewall};
+use crate::ban::{JailId, Subject};
+use crate::config::JailSettings;
+use crate::firewall::interfaces::LinkWatch;
+use crate::jail::Jail;
+use crate::ledger::Ledger;
+use crate::ledger::brake::{Brake, Seen};
+use crate::ledger::store::Store;
+use crate::service::Pulse;
+use crate::source::position::{Position, Positions, SourceId};
+use crate::source::watch::Stop;
+
+/// Batches of failures that may wait to be judged; then readers wait.
+const BATCHES: usize = 64;
+
+/// What it takes to decide: what the stages begin with, and what is left of them when they have ended.
+pub(super) struct Decisions {
+    pub(super) ledger: Ledger,
+    pub(super) store: Store,
+    pub(super) brake: Brake,
+    pub(super) seen: Arc<Seen>,
+    /// The jails that have counted before, by name.
+    pub(super) jails: Vec<(String, Jail)>,
+    /// Hosts and networks for which the kernel does not hold what the ledger says.
+    pub(super) refused: BTreeSet<Subject>,
+    pub(super) links: LinkWatch,
+    /// What the allowlist comes to.
+    pub(super) allowing: Allowing,
+    /// What the names in each jail's `ignoreip` come to.
+    pub(super) ignored: Vec<Vec<IpNet>>,
+}
+
+/// The running threads.
+pub(super) struct Stages {
+    stop: Stop,
+    readers: Vec<JoinHandle<()>>,
+    names: JoinHandle<()>,
+    /// Where a jail has a command to be asked.
+    ignore: Option<JoinHandle<()>>,
+    judge: JoinHandle<()>,
+    /// What the judge leaves.
+    left: Arc<Mutex<Option<Judge>>>,
+    seen: Arc<Seen>,
+    /// What must go on giving signs of life.
+    pub(super) pulses: Vec<(String, Pulse)>,
+    /// Tells the name of a thread that has ended.
+    ended: mpsc::UnboundedReceiver<String>,
+}
+
+impl Stages {
+    pub(super) fn start(
+        settings: &[JailSettings],
+        decisions: Decisions,
+        firewall: &SharedFirewall,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self> {
+        let stop = Stop::new().context("cannot make a stop signal")?;
+        let (failures, judged) = sync_channel(BATCHES);
+        let (ended, told) = mpsc::unbounded_channel();
+        let (failures, ignore) = match asking(settings, metrics) {
+            None => (failures, None),
+            Some(jails) => {
+                let (unasked, to_ask) = sync_channel(BATCHES);
+                let stage = Ignore::new(jails, failures, stop.clone());
+                let thread = spawn("ignore".to_owned(), &ended, move || stage.run(&to_ask))?;
+                (unasked, Some(thread))
+            }
+        };
+        let (name_queue, unresolved) = sync_channel(names::QUEUE);
+        let now = Timestamp::now();
+        let jails = counting(settings, decisions.jails, &decisions.ignored, &decisions.store, now);
+        let positions = positions(&decisions.store);
+        let readers = sources::grouped(settings, metrics).into_iter().map(|group| {
+            let name = group.kind.name();
+            let out = Out {
+                failures: failures.clone(),
+                names: name_queue.clone(),
+                seen: Arc::clone(&decisions.seen),
+            };
+            Ok((name, Reader::new(group, &positions, out, metrics, stop.clone())?))
+        });
+        let readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
+        let pulse = Pulse::new();
+        let judge = Judge {
+            pulse: pulse.clone(),
+            jails,
+            ledger: decisions.ledger,
+            store: decisions.store,
+            brake: decisions.brake,
+            firewall: Arc::clone(firewall),
+            metrics: Arc::clone(metrics),
+            refused: decisions.refused,
+            tried: None,
+            retry: Timestamp::MIN,
+            renewed: Timestamp::MIN,
+            looked: Timestamp::MIN,
+            compared: now,
+            compare_after: judge::COMPARE,
+            links: decisions.links,
+            dry_run: metrics.dry_run.get() != 0,
+            allowing: decisions.allowing,
+        };
+        let left = Arc::new(Mutex::new(None));
+        let leaves = Arc::clone(&left);
+        let judge = move || {
+            let judge = judge.run(&judged);
+            *leaves.lock().unwrap_or_else(PoisonError::into_inner) = Some(judge);
+        };
+        Ok(Self {
+            stop,
+            ignore,
+            judge: spawn("judge".to_owned(), &ended, judge)?,
+            left,
+            seen: decisions.seen,
+            names: spawn("names".to_owned(), &ended, move || names::run(&unresolved, &failures))?,
+            readers: readers
+                .into_iter()
+                .map(|(name, reader)| spawn(name, &ended, move || reader.run()))
+                .collect::<Result<_>>()?,
+            pulses: vec![("judge".to_owned(), pulse)],
+            ended: told,
+        })
+    }
+
+    /// Waits until a thread has ended that nobody has told to, and says which.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        let thread = self.ended.recv().await.unwrap_or_default();
+        anyhow::anyhow!("the thread `{thread}` ended unexpectedly; its last words are above")
+    }
+
+    /// Ends the threads in the order of the lines' way, and gives what is left: everything that was read is judged, and on disk. `None`
+    /// where the judge had ended before.
+    pub(super) fn stop(self) -> Option<Decisions> {
+        self.stop.stop();
+        for reader in self.readers {
+            // A panic was reported by the thread itself, and through `ended`.
+            let _ = reader.join();
+        }
+        let _ = self.names.join();
+        if let Some(ignore) = self.ignore {
+            let _ = ignore.join();
+        }
+        let _ = self.judge.join();
+        let judge = self.left.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(Decisions {
+            ledger: judge.ledger,
+            store: judge.store,
+            brake: judge.brake,
+            seen: self.seen,
+            jails: judge.jails,
+            refused: judge.refused,
+            links: judge.links,
+            allowing: judge.allowing,
+            ignored: Vec::new(),
+        })
+    }
+}
+
+/// The jails that count: those that have counted `before` go on, by the rules of now. The others are told which failures have led to bans
+/// before they are read again.
+fn counting(
+    settings: &[JailSettings],
+    before: Vec<(String, Jail)>,
+    ignored: &[Vec<IpNet>],
+    store: &Store,
+    now: Timestamp,
+) -> Vec<(String, Jail)> {
+    let mut before: Vec<(String, Option<Jail>)> = before.into_iter().map(|(name, jail)| (name, Some(jail))).collect();
+    let mut new: BTreeSet<JailId> = BTreeSet::new();
+    let mut jails = Vec::with_capacity(settings.len());
+    for (id, JailSettings { name, rules, .. }) in (0..).map(JailId).zip(settings) {
+        let known = before.iter_mut().find(|(known, _)| known == name);
+        let jail = match known.and_then(|(_, jail)| jail.take()) {
+            Some(jail) => jail.go_on_by(rules.clone()),
+            None => {
+                new.insert(id);
+                Jail::new(rules.clone())
+            }
+        };
+        jails.push((name.clone(), jail));
+    }
+    for ((_, jail), ignored) in jails.iter_mut().zip(ignored) {
+        jail.ignore_also(ignored);
+    }
+    if !new.is_empty() {
+        let find_time = settings
+            .iter()
+            .map(|jail| jail.rules.find_time)
+            .max()
+            .unwrap_or_default();
+        let since = now.saturating_sub(find_time).unwrap_or(Timestamp::MIN);
+        for (subject, id, last) in store.answered(since) {
+            if let Some((_, jail)) = jails.get_mut(usize::from(id.0)).filter(|_| new.contains(&id)) {
+                jail.has_answered(subject, last);
+            }
+        }
+    }
+    jails
+}
+
+/// How far each source was read.
+fn positions(store: &Store) -> Positions {
+    let positions = store.positions().into_iter();
+    let positions =
+        positions.filter_map(|(source, text)| Some((SourceId::from_text(source), Position::from_text(&text)?)));
+    positions.collect()
+}
+
+/// The jails as they are asked about hosts; `None` where none of them has a command for it.
+fn asking(jails: &[JailSettings], metrics: &Metrics) -> Option<Vec<Asking>> {
+    let asks = jails.iter().any(|jail| jail.ignore_command.is_some());
+    let asking = |(id, jail): (JailId, &JailSettings)| Asking {
+        name: jail.name.clone(),
+        command: jail.ignore_command.clone(),
+        unasked: metrics
+            .jail(id)
+            .map(|metrics| metrics.unasked.clone())
+            .unwrap_or_default(),
+    };
+    asks.then(|| (0..).map(JailId).zip(jails).map(asking).collect())
+}
+
+/// Starts a thread that tells when it ends, even by a panic.
+fn spawn(
+    name: String,
+    ended: &mpsc::UnboundedSender<String>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    struct Tell(mpsc::UnboundedSender<String>, String);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            // Nobody listens any more once the agent stops.
+            let _ = self.0.send(std::mem::take(&mut self.1));
+        }
+    }
+    let tell = Tell(ended.clone(), name.clone());
+    // Linux shows 15 bytes of a thread's name.
+    let short: String = name.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
+    let work = move || {
+        let _tell = tell;
+        work();
+    };
+    thread::Builder::new()
+        .name(short)
+        .spawn(work)
+        .with_context(|| format!("cannot start the thread `{name}`"))
+}

@@ -1,0 +1,121 @@
+//! A banned host that knocks without a pause, and an eye on what of it gets past blocker.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use blocker_lab::network::{SMTP, SPAMMERS};
+use socket2::{Domain, Socket, Type};
+
+use crate::eventually;
+use crate::relay::Relay;
+
+/// SYNs that are to be sent in each state of the agent.
+pub const SYNS: u64 = 3000;
+
+/// The host that knocks.
+const SPAMMER: IpAddr = IpAddr::V4(SPAMMERS[0]);
+
+/// A banned host that goes on knocking, on a thread of its own.
+pub struct Knocking {
+    sent: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Knocking {
+    /// Begins to knock on port 25.
+    ///
+    /// # Panics
+    ///
+    /// When the spammers' host cannot be entered.
+    #[must_use]
+    pub fn begin(relay: &Relay) -> Self {
+        let (sent, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, over) = (Arc::clone(&sent), Arc::clone(&is_over));
+        let knock = move || {
+            while !over.load(Ordering::Relaxed) {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("the spammers' host can send");
+                socket.set_nonblocking(true).expect("the spammers' host can send");
+                socket
+                    .bind(&SocketAddr::new(SPAMMER, 0).into())
+                    .expect("the spammers' host can send");
+                // Nobody waits for the answer: this sends one SYN.
+                let _ = socket.connect(&SMTP.into());
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let thread = relay
+            .lab
+            .spam()
+            .enter(|| std::thread::spawn(knock))
+            .expect("the spammers' host can send");
+        Self {
+            sent,
+            is_over,
+            thread: Some(thread),
+        }
+    }
+
+    /// Waits until [`SYNS`] SYNs more were sent.
+    pub fn go_on(&self) {
+        let before = self.sent.load(Ordering::Relaxed);
+        eventually("the spammer goes on", || {
+            self.sent.load(Ordering::Relaxed) >= before + SYNS
+        });
+    }
+
+    /// Ends it, and says how many SYNs were sent.
+    ///
+    /// # Panics
+    ///
+    /// When the thread did.
+    pub fn end(&mut self) -> u64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the spammer does not panic");
+        }
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Knocking {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Counts the spammer's packets to port 25 that have come past blocker's place in the relay's kernel.
+pub struct Observer<'a>(&'a Relay);
+
+impl<'a> Observer<'a> {
+    /// Begins to count.
+    #[must_use]
+    pub fn new(relay: &'a Relay) -> Self {
+        let rules = format!(
+            "table inet observer {{ chain prerouting {{ type filter hook prerouting priority -299; \
+             ip saddr {} tcp dport 25 counter\n }}\n }}",
+            SPAMMER
+        );
+        let _ = relay.output("nft", &[&rules]);
+        Self(relay)
+    }
+
+    /// How many have come past.
+    ///
+    /// # Panics
+    ///
+    /// When nft does not tell.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        let text = self
+            .0
+            .output("nft", &["list", "chain", "inet", "observer", "prerouting"]);
+        let mut words = text.split_whitespace().skip_while(|word| *word != "packets");
+        words
+            .nth(1)
+            .and_then(|count| count.parse().ok())
+            .expect("nft tells a count")
+    }
+}

@@ -45,6 +45,10 @@ enum Target {
     Line,
     /// Frames through the packet parser
     Packet,
+    /// Entries of the journal, as journalctl writes them
+    Journal,
+    /// The text of SPF records
+    Spf,
 }
 
 impl Target {
@@ -55,6 +59,8 @@ impl Target {
             Self::Date => "date",
             Self::Line => "line",
             Self::Packet => "packet",
+            Self::Journal => "journal",
+            Self::Spf => "spf",
         }
     }
 
@@ -62,7 +68,7 @@ impl Target {
     const fn max_len(self) -> usize {
         match self {
             Self::Failregex => 512,
-            Self::Date | Self::Packet => 1024,
+            Self::Date | Self::Packet | Self::Journal | Self::Spf => 1024,
             Self::Line => 2048,
             Self::Ini => 4096,
         }
@@ -144,7 +150,9 @@ fn seeds(workspace: &Path, target: Target) -> Result<Vec<PathBuf>> {
     let folder = match target {
         Target::Ini => workspace.join("blocker/src/config/builtin"),
         Target::Line => lines_of_corpus(workspace)?,
-        Target::Failregex | Target::Date | Target::Packet => workspace.join("fuzz/seeds").join(target.name()),
+        Target::Failregex | Target::Date | Target::Packet | Target::Journal | Target::Spf => {
+            workspace.join("fuzz/seeds").join(target.name())
+        }
     };
     Ok(Some(folder).filter(|folder| folder.exists()).into_iter().collect())
 }

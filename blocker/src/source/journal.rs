@@ -5,7 +5,7 @@
 //! one is the business of `entry`.
 
 mod child;
-mod entry;
+pub mod entry;
 mod selection;
 
 use std::ffi::OsString;

@@ -4,7 +4,7 @@
 //! what depends on the sender, as macros, `exists` and `ptr` do, is left out. Whoever controls the record must not be able to switch the
 //! firewall off: a single network, and all of them together, may only be so large.
 
-mod record;
+pub mod record;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -10,7 +10,7 @@ const MAX_TERMS: usize = 512;
 
 /// A term that lists senders, or refers to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Term {
+pub enum Term {
     /// `ip4:` or `ip6:`.
     Network(IpNet),
     /// `a`: the addresses of a host, or of the domain itself.
@@ -25,28 +25,33 @@ pub(super) enum Term {
 
 /// How long the prefixes of networks around addresses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lengths {
-    pub(super) v4: u8,
-    pub(super) v6: u8,
+pub struct Lengths {
+    /// Of IPv4's, at most 32.
+    pub v4: u8,
+    /// Of IPv6's, at most 128.
+    pub v6: u8,
 }
 
 /// What a record says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) terms: Vec<Term>,
+pub struct Record {
+    /// Those that list senders or ask the DNS, in the order in which they stand there.
+    pub terms: Vec<Term>,
     /// Terms that were left out, and why.
-    pub(super) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Whether a text is an SPF record.
-pub(super) fn is_spf(text: &str) -> bool {
+#[must_use]
+pub fn is_spf(text: &str) -> bool {
     let version = text.split(' ').next().unwrap_or_default();
     version.eq_ignore_ascii_case("v=spf1")
 }
 
 impl Record {
     /// Reads a text that [`is_spf`]. What cannot be read is left out.
-    pub(super) fn parse(text: &str) -> Self {
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         let mut record = Self::default();
         let mut redirect = None;
         let mut ended = false;
@@ -272,8 +277,11 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_is_too_much(text in "\\PC{0,200}", terms in proptest::collection::vec("[-+~?]?(a|mx|ip4|include|redirect)[:=/]?[a-z0-9.%/:]{0,12}", 0..40)) {
-            Record::parse(&text);
-            Record::parse(&format!("v=spf1 {} {text}", terms.join(" ")));
+            let _ = Record::parse(&text);
+            let text = format!("v=spf1 {} {text}", terms.join(" "));
+            let record = Record::parse(&text);
+            proptest::prop_assert_eq!(&record.terms, &Record::parse(&text.to_ascii_uppercase()).terms);
+            proptest::prop_assert_eq!(&record.terms, &Record::parse(&text.replace(' ', "  ")).terms);
         }
     }
 }

@@ -7,17 +7,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The fields that are asked for; the cursor and the time come unasked.
-pub(super) const FIELDS: &str = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_COMM,_PID,_HOSTNAME,_SOURCE_MONOTONIC_TIMESTAMP";
+pub const FIELDS: &str = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_COMM,_PID,_HOSTNAME,_SOURCE_MONOTONIC_TIMESTAMP";
 
 /// An entry.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     /// The journal's own name for it.
-    pub(super) cursor: String,
+    pub cursor: String,
     /// When the journal took it.
-    pub(super) time: Timestamp,
+    pub time: Timestamp,
     /// As filters see it.
-    pub(super) line: String,
+    pub line: String,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +44,8 @@ struct Fields {
 
 impl Entry {
     /// Reads an entry; `None` for anything else.
-    pub(super) fn parse(json: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn parse(json: &[u8]) -> Option<Self> {
         let fields: Fields = serde_json::from_slice(json).ok()?;
         let microseconds = fields.time.parse().ok()?;
         Some(Self {
@@ -161,6 +162,16 @@ mod tests {
         #[test]
         fn whatever_comes_is_an_entry_or_none(json in r#"(\{("__CURSOR":"s")?,?("__REALTIME_TIMESTAMP":"[0-9]{0,20}")?,?"MESSAGE":(null|\[\[?[0-9]{0,3}\]?\]|"\\?.{0,3}")\})|.{0,20}"#) {
             let _ = Entry::parse(json.as_bytes());
+        }
+
+        #[test]
+        fn what_is_logged_comes_back_in_one_line(name in "[^\\x00-\\x1f]{1,20}", message in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let json = serde_json::json!({
+                "__CURSOR": "s=1", "__REALTIME_TIMESTAMP": "1", "_COMM": name, "_PID": "12", "MESSAGE": message,
+            });
+            let message = String::from_utf8_lossy(&message).replace('\n', "\\n");
+            let line = Entry::parse(json.to_string().as_bytes()).unwrap().line;
+            prop_assert_eq!(line, format!("{name}[12]: {message}"));
         }
     }
 }

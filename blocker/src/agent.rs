@@ -5,6 +5,7 @@
 //! If a thread ends unasked, the agent ends with an error, for its supervisor to start it again.
 
 mod allow;
+mod clock;
 mod ignore;
 mod judge;
 mod names;

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 pub use blocker_common::packet::Protocol;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::networks::Networks;
 pub use self::subject::{Ipv6Prefix, Subject};
@@ -146,6 +146,33 @@ pub struct Ban {
     pub until: Expiry,
     /// Failures that led to it.
     pub failures: u32,
+}
+
+impl Ban {
+    /// The ban as it is after the wall clock was set by `step`: it has as long to go as before.
+    #[must_use]
+    pub fn moved(&self, step: SignedDuration) -> Self {
+        let until = match self.until {
+            Expiry::At(end) => Expiry::At(moved(end, step)),
+            Expiry::Never => Expiry::Never,
+        };
+        Self {
+            since: moved(self.since, step),
+            until,
+            ..self.clone()
+        }
+    }
+}
+
+/// A time as it is after the wall clock was set by `step`.
+#[must_use]
+pub fn moved(time: Timestamp, step: SignedDuration) -> Timestamp {
+    let end = if step.is_negative() {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    time.checked_add(step).unwrap_or(end)
 }
 
 /// What the kernel is to hold for one host or network from now on, in place of what it held before.

@@ -1,23 +1,20 @@
-//! A banned host that knocks without a pause, and an eye on what of it gets past blocker.
+//! A banned host that goes on knocking, and whether anything of it comes past blocker.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use blocker_lab::network::{SMTP, SPAMMERS};
+use blocker_lab::network::SMTP;
 use socket2::{Domain, Socket, Type};
 
 use crate::eventually;
 use crate::relay::Relay;
 
-/// SYNs that are to be sent in each state of the agent.
-pub const SYNS: u64 = 3000;
+/// SYNs that are sent at a time.
+const SYNS: u64 = 3000;
 
-/// The host that knocks.
-const SPAMMER: IpAddr = IpAddr::V4(SPAMMERS[0]);
-
-/// A banned host that goes on knocking, on a thread of its own.
+/// A host that goes on knocking, on a thread of its own.
 pub struct Knocking {
     sent: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
@@ -25,58 +22,57 @@ pub struct Knocking {
 }
 
 impl Knocking {
-    /// Begins to knock on port 25.
+    /// Begins to send SYNs from one of the spammers' IPv4 addresses to the relay's port 25.
     ///
     /// # Panics
     ///
     /// When the spammers' host cannot be entered.
     #[must_use]
-    pub fn begin(relay: &Relay) -> Self {
+    pub fn begin(relay: &Relay, source: IpAddr) -> Self {
         let (sent, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, over) = (Arc::clone(&sent), Arc::clone(&is_over));
         let knock = move || {
             while !over.load(Ordering::Relaxed) {
-                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("the spammers' host can send");
-                socket.set_nonblocking(true).expect("the spammers' host can send");
-                socket
-                    .bind(&SocketAddr::new(SPAMMER, 0).into())
-                    .expect("the spammers' host can send");
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
+                socket.set_nonblocking(true).expect("a socket need not wait");
+                let source = SocketAddr::new(source, 0).into();
+                socket.bind(&source).expect("it is one of the host's addresses");
                 // Nobody waits for the answer: this sends one SYN.
                 let _ = socket.connect(&SMTP.into());
                 count.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let thread = relay
-            .lab
-            .spam()
-            .enter(|| std::thread::spawn(knock))
-            .expect("the spammers' host can send");
+        let thread = relay.lab.spam().enter(|| std::thread::spawn(knock));
         Self {
             sent,
             is_over,
-            thread: Some(thread),
+            thread: Some(thread.expect("the spammers' host can be entered")),
         }
     }
 
-    /// Waits until [`SYNS`] SYNs more were sent.
+    /// Waits until a few thousand SYNs more were sent.
     pub fn go_on(&self) {
-        let before = self.sent.load(Ordering::Relaxed);
-        eventually("the spammer goes on", || {
-            self.sent.load(Ordering::Relaxed) >= before + SYNS
-        });
+        let before = self.sent();
+        eventually("the spammer goes on", || self.sent() >= before + SYNS);
     }
 
-    /// Ends it, and says how many SYNs were sent.
+    /// How many SYNs were sent.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Leaves off, and says how many SYNs were sent.
     ///
     /// # Panics
     ///
-    /// When the thread did.
+    /// When the host has.
     pub fn end(&mut self) -> u64 {
         self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the spammer does not panic");
         }
-        self.sent.load(Ordering::Relaxed)
+        self.sent()
     }
 }
 
@@ -86,23 +82,22 @@ impl Drop for Knocking {
     }
 }
 
-/// Counts the spammer's packets to port 25 that have come past blocker's place in the relay's kernel.
+/// Counts a host's packets to port 25 that have come past blocker's place in the relay's kernel.
 pub struct Observer<'a>(&'a Relay);
 
 impl<'a> Observer<'a> {
     /// Begins to count.
     #[must_use]
-    pub fn new(relay: &'a Relay) -> Self {
+    pub fn new(relay: &'a Relay, source: IpAddr) -> Self {
         let rules = format!(
             "table inet observer {{ chain prerouting {{ type filter hook prerouting priority -299; \
-             ip saddr {} tcp dport 25 counter\n }}\n }}",
-            SPAMMER
+             ip saddr {source} tcp dport 25 counter\n }}\n }}"
         );
         let _ = relay.output("nft", &[&rules]);
         Self(relay)
     }
 
-    /// How many have come past.
+    /// How many there were.
     ///
     /// # Panics
     ///

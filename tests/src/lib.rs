@@ -12,6 +12,7 @@ pub mod behaviour;
 pub mod journal;
 pub mod knocking;
 pub mod relay;
+pub mod wall_clock;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -126,10 +126,15 @@ impl Relay {
 
     /// Logs that Postfix rejected mail from this host, `times` times, now.
     pub fn reject(&self, host: IpAddr, times: usize) {
+        self.reject_at(host, times, Timestamp::now());
+    }
+
+    /// As [`Relay::reject`], at this time.
+    pub fn reject_at(&self, host: IpAddr, times: usize, at: Timestamp) {
         let line = format!(
             "{:.6} relay postfix/smtpd[6908]: NOQUEUE: reject: RCPT from unknown[{host}]: 554 5.7.1 <a@domain1.com>: Relay \
              access denied; from=<x@y.example> to=<a@domain1.com> proto=ESMTP helo=<spam.example>\n",
-            Timestamp::now()
+            at
         );
         self.write(&line.repeat(times));
     }

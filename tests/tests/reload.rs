@@ -55,12 +55,12 @@ fn reload(agent: &mut Agent) -> String {
 
 fn jails_that_stay_keep_their_counts_and_bans_while_others_come_and_go(firewall: &str) {
     let relay = Relay::new("3600");
-    let observer = Observer::new(&relay);
+    let observer = Observer::new(&relay, FIRST);
     let one = jail_conf(&relay);
     let mut agent = relay.start(firewall);
     relay.reject(FIRST, 2);
     agent.says(&["INFO banned", "address=192.0.2.7 "]);
-    let mut knocking = Knocking::begin(&relay);
+    let mut knocking = Knocking::begin(&relay, FIRST);
     knocking.go_on();
     relay.reject(SECOND, 1);
     relay.reject(THIRD, 1);

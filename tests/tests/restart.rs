@@ -31,11 +31,11 @@ fn dropped(relay: &Relay, firewall: &str) -> u64 {
 
 fn nothing_gets_through_while_the_agent_is_killed_restarted_and_upgraded(firewall: &str) {
     let relay = Relay::new("3600");
-    let observer = Observer::new(&relay);
+    let observer = Observer::new(&relay, spammer());
     let mut first = relay.start(firewall);
     relay.reject(spammer(), 2);
     first.says(&["banned", "address=192.0.2.7 "]);
-    let mut knocking = Knocking::begin(&relay);
+    let mut knocking = Knocking::begin(&relay, spammer());
     knocking.go_on();
     let counted = dropped(&relay, firewall);
 
@@ -82,11 +82,11 @@ fn nothing_gets_through_nftables_while_the_agent_is_killed_restarted_and_upgrade
 #[test]
 fn nothing_gets_through_while_the_maps_are_brought_into_another_layout() {
     let relay = Relay::new("3600");
-    let observer = Observer::new(&relay);
+    let observer = Observer::new(&relay, spammer());
     let mut first = relay.start("xdp");
     relay.reject(spammer(), 2);
     first.says(&["banned", "address=192.0.2.7 "]);
-    let mut knocking = Knocking::begin(&relay);
+    let mut knocking = Knocking::begin(&relay, spammer());
     knocking.go_on();
     first.stop();
     // As if a blocker of another layout had made them.

@@ -5,6 +5,7 @@
 //! kernel was busy are judged together, so that they share a commit.
 
 mod allow;
+mod clock;
 mod kernel;
 mod renew;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::allow::Allowing;
+use super::clock::WallClock;
 use super::reader::Batch;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Ban, Change, Expiry, JailId, Subject};
@@ -45,6 +47,7 @@ const TOGETHER: usize = 63;
 /// Decides who is banned.
 pub(super) struct Judge {
     pub(super) pulse: Pulse,
+    pub(super) clock: WallClock,
     pub(super) jails: Vec<(String, Jail)>,
     pub(super) ledger: Ledger,
     pub(super) store: Store,
@@ -76,21 +79,26 @@ pub(super) struct Judge {
 impl Judge {
     /// Works until every sender of failures is gone, and gives back what it has then.
     pub(super) fn run(mut self, batches: &Receiver<Batch>) -> Self {
-        self.lift_ignored(Timestamp::now());
+        let now = self.now();
+        self.lift_ignored(now);
         loop {
             self.pulse.beat();
-            match batches.recv_timeout(self.wait(Timestamp::now())) {
+            let now = self.now();
+            match batches.recv_timeout(self.wait(now)) {
                 Ok(batch) => {
                     let batches: Vec<Batch> = [batch].into_iter().chain(batches.try_iter().take(TOGETHER)).collect();
-                    self.judge(&batches, Timestamp::now());
+                    let now = self.now();
+                    self.judge(&batches, now);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    self.store.commit(&self.ledger, Timestamp::now());
+                    let now = self.now();
+                    self.store.commit(&self.ledger, now);
                     return self;
                 }
             }
-            self.tick(Timestamp::now());
+            let now = self.now();
+            self.tick(now);
         }
     }
 

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::clock::WallClock;
 use super::ignore::{Asking, Ignore};
 use super::judge::{Allowing, Judge};
 use super::reader::{Out, Reader};
@@ -31,6 +32,7 @@ const BATCHES: usize = 64;
 
 /// What it takes to decide: what the stages begin with, and what is left of them when they have ended.
 pub(super) struct Decisions {
+    pub(super) clock: WallClock,
     pub(super) ledger: Ledger,
     pub(super) store: Store,
     pub(super) brake: Brake,
@@ -99,6 +101,7 @@ impl Stages {
         let pulse = Pulse::new();
         let judge = Judge {
             pulse: pulse.clone(),
+            clock: decisions.clock,
             jails,
             ledger: decisions.ledger,
             store: decisions.store,
@@ -159,6 +162,7 @@ impl Stages {
         let _ = self.judge.join();
         let judge = self.left.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(Decisions {
+            clock: judge.clock,
             ledger: judge.ledger,
             store: judge.store,
             brake: judge.brake,

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 
 use super::allow::{Answers, Refresh, Wanted as LookUp};
+use super::clock::WallClock;
 use super::judge::Allowing;
 use super::reconcile::Reconcile;
 use super::stages::Decisions;
@@ -96,6 +97,7 @@ pub(super) fn begin(
     refresh: &Refresh,
     pins: &Path,
 ) -> Result<(Box<dyn Firewall>, Decisions)> {
+    let clock = WallClock::new();
     let now = Timestamp::now();
     let (names, scopes) = (names(settings), scopes(settings));
     let allowlist = allowlist(settings, &looked_up)?;
@@ -110,6 +112,7 @@ pub(super) fn begin(
     store.commit(&ledger, Timestamp::now());
     let seen = Arc::new(Seen::default());
     let decisions = Decisions {
+        clock,
         ledger,
         store,
         brake: Brake::new(settings.brake, Arc::clone(&seen)),

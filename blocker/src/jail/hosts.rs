@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
 use super::window::Window;
-use crate::ban::Subject;
+use crate::ban::{Subject, moved};
 
 /// Hosts that have failed once: about 100 bytes each.
 pub(super) const MAX_ONCE: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
@@ -58,6 +58,16 @@ impl Hosts {
             self.once.put(who, first.map_or(time, |first| first.max(time)));
         }
         failures
+    }
+
+    /// Moves every failure with the wall clock.
+    pub(super) fn clock_was_set(&mut self, step: SignedDuration) {
+        for (_, time) in &mut self.once {
+            *time = moved(*time, step);
+        }
+        for (_, window) in &mut self.more {
+            window.clock_was_set(step);
+        }
     }
 
     /// How many are watched.

@@ -17,7 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::hosts::Hosts;
 pub use self::increment::{Growth, Increment};
-use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, Networks, Origin, Subject};
+use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, Networks, Origin, Subject, moved};
+
+/// What clocks of those who write lines may be ahead of the agent's.
+const LEEWAY: SignedDuration = SignedDuration::from_mins(1);
 
 /// How long a ban lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +112,14 @@ impl Jail {
         self.answered.insert(subject, last);
     }
 
+    /// Moves what it remembers with the wall clock, which was set by `step`.
+    pub fn clock_was_set(&mut self, step: SignedDuration) {
+        self.hosts.clock_was_set(step);
+        for last in self.answered.values_mut() {
+            *last = moved(*last, step);
+        }
+    }
+
     /// The time in which failures must lie.
     #[must_use]
     pub const fn find_time(&self) -> SignedDuration {
@@ -148,6 +159,10 @@ impl Jail {
     fn count_alone(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
         if self.ignores(Subject::host(failure.address)) {
             return Decision::Ignored;
+        }
+        // Read before it was written: the clock was put back since then, and nobody knows by how much. A former agent has counted it.
+        if failure.again && failure.time.duration_since(now) > LEEWAY {
+            return Decision::Late;
         }
         // A line from the future is a line of now: nobody is banned for longer because a clock is wrong.
         let time = failure.time.min(now);

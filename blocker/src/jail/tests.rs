@@ -55,6 +55,40 @@ fn failures_that_have_led_to_a_ban_of_a_former_agent_count_no_more() {
 }
 
 #[test]
+fn failures_from_before_and_after_the_clock_was_set_count_together() {
+    for step in [86_400, -86_400] {
+        let mut jail = jail(3);
+        jail.has_answered("192.0.2.9".parse().unwrap(), at(NOW));
+        let decide = |jail: &mut Jail, host, second| jail.decide(&failure(host, second), |_| false, at(second));
+        assert_eq!(decide(&mut jail, 7, NOW - 10), Decision::Counted);
+        for second in [NOW - 20, NOW] {
+            assert_eq!(decide(&mut jail, 8, second), Decision::Counted);
+        }
+        jail.clock_was_set(SignedDuration::from_secs(step));
+        let now = NOW + step;
+        assert_eq!(decide(&mut jail, 7, now + 1), Decision::Counted);
+        assert!(bans(&decide(&mut jail, 7, now + 2)), "{step}");
+        assert!(bans(&decide(&mut jail, 8, now + 3)), "{step}");
+        assert_eq!(decide(&mut jail, 9, now), Decision::Late, "it has led to a ban");
+        assert_eq!(decide(&mut jail, 9, now + 1), Decision::Counted, "the first after it");
+    }
+}
+
+#[test]
+fn lines_that_were_read_before_the_clock_was_put_back_lead_to_nothing_when_they_are_read_again() {
+    let mut jail = jail(1);
+    let mut old = failure(7, NOW + 86_400);
+    old.again = true;
+    assert_eq!(jail.decide(&old, |_| false, at(NOW)), Decision::Late);
+    old.time = at(NOW + 5);
+    assert!(bans(&jail.decide(&old, |_| false, at(NOW))), "clocks differ a little");
+    assert!(
+        bans(&jail.decide(&failure(8, NOW + 86_400), |_| false, at(NOW))),
+        "one that is new"
+    );
+}
+
+#[test]
 fn the_ban_comes_with_the_last_failure_and_lasts_from_it() {
     let mut jail = jail(2);
     assert_eq!(jail.count(&failure(7, NOW - 10), at(NOW)), Decision::Counted);

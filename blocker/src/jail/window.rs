@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::ban::moved;
+
 /// Failures within `find_time`, at most `max_retry` of them.
 #[derive(Debug, Default)]
 pub(super) struct Window(VecDeque<Timestamp>);
@@ -20,5 +22,12 @@ impl Window {
             self.0.pop_front();
         }
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Moves every failure with the wall clock.
+    pub(super) fn clock_was_set(&mut self, step: SignedDuration) {
+        for time in &mut self.0 {
+            *time = moved(*time, step);
+        }
     }
 }

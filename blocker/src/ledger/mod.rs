@@ -14,12 +14,12 @@ pub mod store;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::allowlist::{Allowlist, own_addresses};
 pub use self::lift::Lifted;
 pub use self::renumber::Renumbering;
-use crate::ban::{Ban, Change, Enforced, Expiry, JailId, Subject};
+use crate::ban::{Ban, Change, Enforced, Expiry, JailId, Subject, moved};
 
 /// Bans in force that the ledger holds at most, so that hostile lines cannot fill the memory.
 pub const MAX_BANS: usize = 2_000_000;
@@ -140,6 +140,17 @@ impl Ledger {
             }
         }
         (over, changes)
+    }
+
+    /// Moves every ban with the wall clock, which was set by `step`: each has as long to go as before.
+    pub fn clock_was_set(&mut self, step: SignedDuration) {
+        for ban in self.bans.values_mut().flatten() {
+            *ban = ban.moved(step);
+        }
+        let ends = std::mem::take(&mut self.ends).into_iter();
+        self.ends = ends
+            .map(|Reverse((end, subject, jail))| Reverse((moved(end, step), subject, jail)))
+            .collect();
     }
 
     /// The bans that end until `end`, in no order.

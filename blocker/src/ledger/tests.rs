@@ -145,3 +145,23 @@ fn bans_of_one_jail_can_be_lifted_alone() {
     assert_eq!(lifted.changes, [held(HOST, &[(0, until(100))])]);
     assert_eq!(ledger.active(JailId(1)), 0);
 }
+
+#[test]
+fn when_the_clock_is_set_each_ban_has_as_long_to_go_as_before() {
+    for step in [86_400, -86_400] {
+        let mut ledger = ledger();
+        ledger.enter(ban(HOST, 0, until(60)));
+        ledger.enter(ban(HOST, 1, Expiry::Never));
+        ledger.enter(ban("192.0.2.8", 0, until(30)));
+        // Found at its former end, and put down for its new one.
+        ledger.enter(ban("192.0.2.8", 0, until(90)));
+        ledger.clock_was_set(SignedDuration::from_secs(step));
+        assert_eq!(ledger.expire(at(step + 59)), (vec![], vec![]));
+        let (over, changes) = ledger.expire(at(step + 60));
+        assert_eq!(over, [ban(HOST, 0, until(60)).moved(SignedDuration::from_secs(step))]);
+        assert_eq!(changes, [held(HOST, &[(1, Expiry::Never)])]);
+        assert_eq!(ledger.expire(at(step + 89)), (vec![], vec![]));
+        assert_eq!(ledger.expire(at(step + 90)).1, [held("192.0.2.8", &[])]);
+        assert_eq!(ledger.count(), 1);
+    }
+}

@@ -29,6 +29,7 @@ pub(super) const NEEDED: &[Package] = &[
     package("libnftnl-dev", There::Library("libnftnl")),
     package("iproute2", There::Program("ip", "-V")),
     package("nftables", There::Program("nft", "--version")),
+    package("faketime", There::Program("faketime", "--version")),
     package("systemd", There::Program("journalctl", "--version")),
 ];
 

@@ -80,6 +80,7 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
     };
     let judge = Judge {
         pulse: Pulse::new(),
+        clock: WallClock::new(),
         jails: Vec::new(),
         ledger: Ledger::new(Allowlist::default()),
         store,

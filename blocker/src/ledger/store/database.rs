@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::fault::Fault;
@@ -158,6 +158,39 @@ impl Database {
         let lifted = transaction.execute("DELETE FROM bans", [])?;
         transaction.commit()?;
         Ok(lifted)
+    }
+
+    /// Moves bans with the wall clock, which was set by `step` and says `now` since then; and of what happened before what would lie in the
+    /// future otherwise. All of it or nothing.
+    pub(super) fn clock_was_set(&mut self, step: SignedDuration, now: Timestamp) -> Result<(), Fault> {
+        let transaction = self.connection.transaction()?;
+        let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX);
+        let (first, last) = (Timestamp::MIN.as_microsecond(), Timestamp::MAX.as_microsecond());
+        // The end of a ban that has none stays absent.
+        for statement in [
+            "UPDATE bans SET since = max(?2, min(?3, since + ?1)), until = max(?2, min(?3, until + ?1))",
+            "UPDATE lifted SET until = max(?2, min(?3, until + ?1))",
+        ] {
+            transaction.execute(statement, [step, first, last])?;
+        }
+        transaction.execute(
+            "UPDATE history SET since = max(?2, since + ?1) WHERE since > ?3 AND ?1 < 0",
+            [step, first, now.as_microsecond()],
+        )?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Has nothing have happened in the future: the clock was put back while no agent ran, by how much is not known. A ban that was made
+    /// after `now` begins now, and lasts as long as it was to last.
+    pub(super) fn clock_was_put_back(&mut self, now: Timestamp) -> Result<(), Fault> {
+        let transaction = self.connection.transaction()?;
+        for statement in [
+            "UPDATE bans SET until = until - (since - ?1), since = ?1 WHERE since > ?1",
+            "UPDATE history SET since = ?1 WHERE since > ?1",
+        ] {
+            transaction.execute(statement, [now.as_microsecond()])?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Forgets bans that are over, and positions beyond their number: files come and go under ever new names.

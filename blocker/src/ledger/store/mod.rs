@@ -107,7 +107,8 @@ impl Store {
     }
 
     fn open_and_read(&mut self, now: Timestamp) -> Result<Vec<Ban>, Fault> {
-        let database = self.open_database(now)?;
+        let mut database = self.open_database(now)?;
+        database.clock_was_put_back(now)?;
         let (mut bans, mut waiting) = (Vec::new(), 0_usize);
         let strange = database.bans(now, |ban, jail| {
             match self.jails.iter().position(|known| known == jail) {
@@ -289,6 +290,16 @@ impl Store {
         // While the database is out of order, the ledger itself is what will be written.
         if self.trouble.is_none() || matches!(change, Written::Lifted(_)) {
             self.pending.bans.push(change);
+        }
+    }
+
+    /// Moves what is kept with the wall clock, which was set by `step` and says `now` since then. The ledger has moved before.
+    pub fn clock_was_set(&mut self, step: SignedDuration, now: Timestamp) {
+        self.pending.clock_was_set(step);
+        let moved = self.database.as_mut().map(|database| database.clock_was_set(step, now));
+        if let Some(Err(fault)) = moved {
+            // The ledger is what will be written.
+            self.fails(&fault, now);
         }
     }
 

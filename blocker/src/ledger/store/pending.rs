@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Past;
-use crate::ban::{Ban, Subject};
+use crate::ban::{Ban, Subject, moved};
 
 /// Events of history that are remembered while the database is out of order.
 const MOST_EVENTS: usize = 100_000;
@@ -50,6 +50,17 @@ impl Pending {
         if self.events < MOST_EVENTS {
             self.events += 1;
             self.history.entry(subject).or_default().push(event);
+        }
+    }
+
+    /// Moves everything with the wall clock.
+    pub(super) fn clock_was_set(&mut self, step: SignedDuration) {
+        for written in &mut self.bans {
+            let (Written::InForce(ban) | Written::Lifted(ban)) = written;
+            *ban = ban.moved(step);
+        }
+        for event in self.history.values_mut().flatten() {
+            event.since = moved(event.since, step);
         }
     }
 

@@ -262,3 +262,49 @@ fn a_folder_has_one_process_at_a_time() {
         .to_string();
     assert!(error.contains("--state"), "{error}");
 }
+
+#[test]
+fn when_the_clock_is_set_what_is_on_disk_moves_with_it() {
+    for half_days in [1, -1] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path(), at(0));
+        let mut for_ever = ban(OTHER, 1, 1, 0);
+        for_ever.until = Expiry::Never;
+        kept.enter(ban(HOST, 0, 0, 600), at(0));
+        kept.enter(for_ever, at(1));
+        kept.store.lift(&ban("192.0.2.8", 0, 0, 600));
+        kept.store.commit(&kept.ledger, at(2));
+        let step = DAY / 2 * half_days;
+        let now = at(3) + step;
+        kept.ledger.clock_was_set(step);
+        kept.store.clock_was_set(step, now);
+        let expected = [ban(HOST, 0, 0, 600).moved(step), {
+            let mut for_ever = ban(OTHER, 1, 1, 0).moved(step);
+            for_ever.until = Expiry::Never;
+            for_ever
+        }];
+        assert_eq!(kept.bans(), expected);
+        assert_eq!(after_a_kill(folder.path(), now), expected);
+        kept.store.tick(&kept.ledger, now + SignedDuration::from_secs(90));
+        assert!(kept.store.is_lifted("192.0.2.8".parse().unwrap(), JailId(0)));
+        let past = kept.past(HOST, Some(0), now);
+        assert_eq!(past.bans, 1);
+        assert!(past.last.unwrap() < now, "nothing has happened in the future");
+    }
+}
+
+#[test]
+fn what_was_written_before_the_clock_was_put_back_while_no_agent_ran_begins_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = Kept::open(folder.path(), at(0));
+    kept.enter(ban(HOST, 0, 0, 600), at(0));
+    drop(kept);
+    let now = at(100) - DAY;
+    for later in [0, 7] {
+        // A second start holds nobody for longer.
+        let mut kept = Kept::open(folder.path(), now + SignedDuration::from_secs(later));
+        let [ban] = &kept.bans()[..] else { panic!("one ban") };
+        assert_eq!(ban.until, Expiry::At(now + SignedDuration::from_secs(600)));
+        assert_eq!(kept.past(HOST, Some(0), now + DAY).last, Some(now));
+    }
+}

@@ -11,6 +11,14 @@
 mod clock;
 #[path = "faults/clock_at_rest.rs"]
 mod clock_at_rest;
+#[path = "faults/journal.rs"]
+mod journal;
+#[path = "faults/kill.rs"]
+mod kill;
+#[path = "faults/ledger.rs"]
+mod ledger;
+#[path = "faults/pins.rs"]
+mod pins;
 
 use std::fs;
 use std::net::IpAddr;
@@ -23,4 +31,15 @@ const FAILURES: &str = "blocker_failures_total{jail=\"spam\"}";
 
 fn spammer() -> IpAddr {
     SPAMMERS[0].into()
+}
+
+/// One of many hosts that only the log knows.
+fn host(n: u32) -> IpAddr {
+    IpAddr::from((0x0a64_0000 + n).to_be_bytes())
+}
+
+/// Lets as many hosts be banned as a test likes.
+fn without_brake(relay: &Relay) {
+    let limits = "[brake]\nmax_bans_per_minute = 1000000\nmax_share = 1.0\n";
+    fs::write(relay.config().join("blocker.toml"), limits).unwrap();
 }

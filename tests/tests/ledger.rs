@@ -13,14 +13,10 @@ mod brake;
 mod import;
 #[path = "ledger/increment.rs"]
 mod increment;
-#[path = "ledger/kill.rs"]
-mod kill;
 #[path = "ledger/many.rs"]
 mod many;
 #[path = "ledger/renew.rs"]
 mod renew;
-#[path = "ledger/rotated.rs"]
-mod rotated;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,8 +26,8 @@ use blocker::ledger::store::Store;
 use blocker_lab::network::SPAMMERS;
 use blocker_lab::smtp::Reach;
 use blocker_tests::agent::program;
+use blocker_tests::eventually;
 use blocker_tests::relay::Relay;
-use blocker_tests::{DEADLINE, eventually, eventually_within};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::Signal;
 

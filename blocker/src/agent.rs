@@ -8,6 +8,7 @@ mod allow;
 mod clock;
 mod ignore;
 mod judge;
+mod links;
 mod names;
 mod reader;
 mod reconcile;

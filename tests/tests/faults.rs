@@ -11,6 +11,8 @@
 mod clock;
 #[path = "faults/clock_at_rest.rs"]
 mod clock_at_rest;
+#[path = "faults/interface.rs"]
+mod interface;
 #[path = "faults/journal.rs"]
 mod journal;
 #[path = "faults/kill.rs"]

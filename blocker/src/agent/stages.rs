@@ -14,7 +14,7 @@ use super::clock::WallClock;
 use super::ignore::{Asking, Ignore};
 use super::judge::{Allowing, Judge};
 use super::reader::{Out, Reader};
-use super::{judge, names, sources};
+use super::{judge, links, names, sources};
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{JailId, Subject};
 use crate::config::JailSettings;
@@ -56,6 +56,7 @@ pub(super) struct Stages {
     /// Where a jail has a command to be asked.
     ignore: Option<JoinHandle<()>>,
     judge: JoinHandle<()>,
+    links: JoinHandle<()>,
     /// What the judge leaves.
     left: Arc<Mutex<Option<Judge>>>,
     seen: Arc<Seen>,
@@ -75,6 +76,8 @@ impl Stages {
         let stop = Stop::new().context("cannot make a stop signal")?;
         let (failures, judged) = sync_channel(BATCHES);
         let (ended, told) = mpsc::unbounded_channel();
+        let (wake, stopped) = (failures.clone(), stop.clone());
+        let watched = LinkWatch::open().context("cannot listen for changes of network interfaces")?;
         let (failures, ignore) = match asking(settings, metrics) {
             None => (failures, None),
             Some(jails) => {
@@ -130,6 +133,7 @@ impl Stages {
             ignore,
             judge: spawn("judge".to_owned(), &ended, judge)?,
             left,
+            links: spawn("links".to_owned(), &ended, move || links::run(watched, &wake, &stopped))?,
             seen: decisions.seen,
             names: spawn("names".to_owned(), &ended, move || names::run(&unresolved, &failures))?,
             readers: readers
@@ -159,6 +163,7 @@ impl Stages {
         if let Some(ignore) = self.ignore {
             let _ = ignore.join();
         }
+        let _ = self.links.join();
         let _ = self.judge.join();
         let judge = self.left.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(Decisions {

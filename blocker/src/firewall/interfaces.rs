@@ -15,4 +15,4 @@ pub use self::choice::Chosen;
 pub use self::default_route::with_default_route;
 pub use self::link::{Interface, list};
 pub use self::pattern::{InvalidPattern, Pattern};
-pub use self::watch::LinkWatch;
+pub use self::watch::{LinkWatch, SPACING};

@@ -56,7 +56,7 @@ impl Stop {
     }
 
     /// What becomes readable when the signal is given.
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.event.as_fd()
     }
 }
@@ -157,7 +157,7 @@ impl Watch {
 /// # Errors
 ///
 /// When the kernel fails to wait.
-pub(super) fn wait_for<const N: usize>(fds: [BorrowedFd<'_>; N]) -> io::Result<[bool; N]> {
+pub(crate) fn wait_for<const N: usize>(fds: [BorrowedFd<'_>; N]) -> io::Result<[bool; N]> {
     let patrol = PollTimeout::try_from(PATROL).unwrap_or(PollTimeout::MAX);
     let mut waits = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
     match poll(&mut waits, patrol) {

@@ -102,6 +102,24 @@ impl Lab {
         self.network.host(&self.record, name, addresses)
     }
 
+    /// Takes the relay's `eth0` away, as when a driver is unloaded.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there.
+    pub fn unplug_relay(&self) -> Result<()> {
+        self.network.unplug_relay()
+    }
+
+    /// Gives the relay an `eth0` again: another interface, by the same name and with the same addresses.
+    ///
+    /// # Errors
+    ///
+    /// When the machine refuses the link or an address.
+    pub fn plug_relay(&self) -> Result<()> {
+        self.network.plug_relay()
+    }
+
     /// A folder of the lab's own on the machine, removed with it: for a configuration, a log, a socket.
     #[must_use]
     pub fn folder(&self) -> &Path {

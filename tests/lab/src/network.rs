@@ -91,6 +91,22 @@ impl Network {
         })
     }
 
+    /// Takes the relay's interface away.
+    pub(crate) fn unplug_relay(&self) -> Result<()> {
+        // The switch's end goes with it.
+        ip(&format!("-n {} link del eth0", self.relay.name())).map(drop)
+    }
+
+    /// Gives the relay an interface again, another one of the same name and addresses.
+    pub(crate) fn plug_relay(&self) -> Result<()> {
+        plug(&self.switch, &self.relay, "relay", &relay_addresses())?;
+        for other in [&self.spam, &self.honest] {
+            // It has another hardware address, which they would find out in a few seconds.
+            ip(&format!("-n {} neigh flush all", other.name()))?;
+        }
+        Ok(())
+    }
+
     /// One more host.
     pub(crate) fn host(&self, record: &Record, name: &str, addresses: &[&str]) -> Result<Namespace> {
         let addresses: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
@@ -122,6 +138,12 @@ fn honest_addresses() -> Vec<String> {
 /// Makes a host whose `eth0` is plugged into the switch.
 fn host(record: &Record, switch: &Namespace, name: &str, addresses: &[String]) -> Result<Namespace> {
     let host = Namespace::new(record, name)?;
+    plug(switch, &host, name, addresses)?;
+    Ok(host)
+}
+
+/// Plugs a host's new `eth0` into the switch.
+fn plug(switch: &Namespace, host: &Namespace, name: &str, addresses: &[String]) -> Result<()> {
     ip(&format!(
         "-n {} link add {name} type veth peer name eth0 netns {}",
         switch.name(),
@@ -140,7 +162,7 @@ fn host(record: &Record, switch: &Namespace, name: &str, addresses: &[String]) -
     }
     batch += "link set eth0 up\n";
     ip_batch(host.name(), &batch)?;
-    Ok(host)
+    Ok(())
 }
 
 /// Whether the kernel has IPv6 for this thread's network.

@@ -4,13 +4,14 @@
 //! came that the kernel dropped some (ENOBUFS), that is one more reason to look.
 
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
 /// Events come in bunches, and in great numbers on a machine that starts containers: so long after one look there is no other.
-const SPACING: Duration = Duration::from_millis(250);
+pub const SPACING: Duration = Duration::from_millis(50);
 /// Datagrams thrown away at a time, so that a storm of events cannot keep whoever asks from its other work.
 const AT_A_TIME: usize = 4096;
 /// `RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV6_IFADDR` in `linux/rtnetlink.h`.
@@ -48,6 +49,25 @@ impl LinkWatch {
         if self.last.is_some_and(|last| now.duration_since(last) < SPACING) {
             return Ok(false);
         }
+        let changed = self.drain()?;
+        if changed {
+            self.last = Some(now);
+        }
+        Ok(changed)
+    }
+
+    /// What becomes readable when something changes.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Takes what events there are from the kernel, and says whether there were any. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not say.
+    pub fn drain(&mut self) -> io::Result<bool> {
         let mut changed = false;
         let mut datagram = Vec::with_capacity(64);
         for _ in 0..AT_A_TIME {
@@ -59,9 +79,6 @@ impl LinkWatch {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-        }
-        if changed {
-            self.last = Some(now);
         }
         Ok(changed)
     }

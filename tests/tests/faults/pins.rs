@@ -81,3 +81,29 @@ fn a_restart_without_any_pins_has_all_bans() {
         SPAMMERS.len()
     );
 }
+
+#[test]
+fn an_interface_that_comes_after_pins_were_removed_is_covered_and_pinned_with_all_others() {
+    let relay = Relay::new("3600");
+    let mut agent = relay.start("xdp");
+    relay.reject(spammer(), 2);
+    agent.says(&["INFO banned", "address=192.0.2.7 "]);
+    let pins = sh(&relay, COUNT);
+    sh(&relay, EMPTY);
+    let begin = Instant::now();
+    relay.lab.unplug_relay().unwrap();
+    relay.lab.plug_relay().unwrap();
+    agent.says(&["WARN somebody has removed pins; putting them back"]);
+    agent.says(&["INFO the XDP program is attached", "interface=eth0"]);
+    let took = begin.elapsed();
+    assert_eq!(relay.reach(spammer(), 25), Reach::NoAnswer);
+    assert_eq!(sh(&relay, COUNT), pins);
+    agent.signal(Signal::SIGKILL);
+    agent.ends();
+    assert_eq!(
+        relay.reach(spammer(), 25),
+        Reach::NoAnswer,
+        "it stays without the agent"
+    );
+    println!("{pins} pins removed and the interface made anew: covered and pinned within {took:.1?}");
+}

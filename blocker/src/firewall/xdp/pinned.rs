@@ -65,6 +65,10 @@ impl Pinned {
 
     /// Attaches the program to an interface, in the place of a former one if there is.
     pub(super) fn attach(&mut self, program: &mut Xdp, interface: &Interface) -> Result<Attachment, AttachError> {
+        if self.is_settled {
+            // Without its folder the new link could not be pinned.
+            self.heal(program)?;
+        }
         let index = interface.index;
         for pinned in self.pins.links()?.into_iter().filter(|pinned| pinned.index == index) {
             if let Some(id) = links::adopt(program, &pinned)? {

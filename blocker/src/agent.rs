@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 
 use self::allow::Refresh;
 use self::judge::Allowing;
-use self::reload::{Checked, check};
+use self::reload::{Applied, Checked, check};
 pub use self::reload::{Command, Load, Reloaded};
 use self::stages::{Decisions, Stages};
 use self::start::{begin, check_machine, look_up, names};
@@ -172,15 +172,16 @@ impl Agent {
             allowlist,
             listener,
         } = checked;
-        let reloaded = match reload::apply(&mut left, &self.firewall, &self.pins, &self.settings, &settings)? {
-            Ok(reloaded) => reloaded,
-            Err(error) => {
-                refuse(tell, vec![format!("{error:#}")]);
-                let refresh = look_up(&self.settings);
-                left.allowing = Allowing::anew(refresh.looked_up(), left.ledger.allowlist().clone());
-                return Ok((left, refresh));
-            }
-        };
+        let Applied { reloaded, in_force } =
+            match reload::apply(&mut left, &self.firewall, &self.pins, &self.settings, &settings)? {
+                Ok(applied) => applied,
+                Err(error) => {
+                    refuse(tell, vec![format!("{error:#}")]);
+                    let refresh = look_up(&self.settings);
+                    left.allowing = Allowing::anew(refresh.looked_up(), left.ledger.allowlist().clone());
+                    return Ok((left, refresh));
+                }
+            };
         report(&settings);
         left.allowing = Allowing::anew(refresh.looked_up(), allowlist);
         left.ignored = looked_up.jails;
@@ -189,7 +190,13 @@ impl Agent {
             self.stop_serving();
             self.server = listener.map(|listener| tokio::spawn(http::serve(listener, Arc::clone(&self.metrics))));
         }
-        self.metrics.set_jails(&names(&settings), &broken(&settings));
+        let mut firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_force.is_some() {
+            *firewall = in_force;
+        }
+        self.metrics
+            .set_jails(&names(&settings), &broken(&settings), firewall.as_deref());
+        drop(firewall);
         self.settings = settings;
         let (added, removed) = (reloaded.added.join(","), reloaded.removed.join(","));
         tracing::info!(%added, %removed, lifted = reloaded.lifted, "the configuration was read anew");

@@ -9,6 +9,7 @@ mod subject;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::time::Instant;
 
 pub use blocker_common::packet::Protocol;
 use jiff::{SignedDuration, Timestamp};
@@ -88,6 +89,8 @@ pub struct Failure {
     pub time: Timestamp,
     /// Whether a former agent has told of it, so that it is counted but is nothing new.
     pub again: bool,
+    /// When its line was read, where somebody wants to know how long it takes from there.
+    pub read: Option<Instant>,
 }
 
 /// When a ban ends.

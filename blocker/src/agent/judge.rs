@@ -111,7 +111,7 @@ impl Judge {
     }
 
     fn judge(&mut self, batches: &[Batch], now: Timestamp) {
-        let mut entered: Vec<(Ban, Change)> = Vec::new();
+        let mut entered: Vec<(Ban, Change, Option<Instant>)> = Vec::new();
         for failure in batches.iter().flat_map(|batch| &batch.failures) {
             if let Some(metrics) = self.metrics.jail(failure.jail).filter(|_| !failure.again) {
                 metrics.failures.inc();
@@ -121,7 +121,8 @@ impl Judge {
             };
             let allowlist = self.ledger.allowlist();
             if let Decision::Ban(ban) = jail.decide(failure, |host| allowlist.covers(host), now) {
-                entered.extend(self.sentence(ban, now).and_then(|ban| self.enter(ban, now)));
+                let ban = self.sentence(ban, now).and_then(|ban| self.enter(ban, now));
+                entered.extend(ban.map(|(ban, change)| (ban, change, failure.read)));
             }
         }
         // Only now: whoever finds how far logs were read finds the bans that they led to until then.
@@ -133,11 +134,18 @@ impl Judge {
             return;
         }
         self.commit(now);
-        let changes: Vec<Change> = entered.iter().map(|(_, change)| change.clone()).collect();
+        let changes: Vec<Change> = entered.iter().map(|(_, change, _)| change.clone()).collect();
         let rejected = self.apply(&changes, now);
-        for (n, (ban, _)) in entered.iter().enumerate() {
+        let in_kernel = Instant::now();
+        for (n, (ban, _, read)) in entered.iter().enumerate() {
             match rejected.iter().find(|rejected| rejected.change == n) {
-                None => self.report("banned", ban),
+                None => {
+                    if let Some(read) = read {
+                        let elapsed = in_kernel.saturating_duration_since(*read);
+                        self.metrics.detection.observe(elapsed.as_secs_f64());
+                    }
+                    self.report("banned", ban);
+                }
                 Some(Rejected { error, .. }) => tracing::error!(
                     jail = %self.name(ban.jail),
                     address = %ban.subject,

@@ -1,6 +1,7 @@
 //! Failures of hosts that a line names instead of giving their address: looked up on a thread of their own, so that no line waits.
 
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
@@ -19,6 +20,8 @@ pub(super) struct Unresolved {
     pub(super) time: Timestamp,
     /// Whether a former agent has told of it.
     pub(super) again: bool,
+    /// When its line was read.
+    pub(super) read: Option<Instant>,
     /// Counts it if nobody knows the name.
     pub(super) unbannable: Counter,
 }
@@ -32,6 +35,7 @@ pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Batch>) {
             name,
             time,
             again,
+            read,
             unbannable,
         } = unresolved;
         let addresses = resolver.addresses(&name);
@@ -43,6 +47,7 @@ pub(super) fn run(names: &Receiver<Unresolved>, failures: &SyncSender<Batch>) {
                 identity: None,
                 time,
                 again,
+                read,
             })
             .collect();
         // The name is the client's own word: quoted, so that it cannot pretend to be more of the log.
@@ -73,6 +78,7 @@ mod tests {
                 name: name.to_owned(),
                 time: Timestamp::UNIX_EPOCH,
                 again: false,
+                read: None,
                 unbannable: unbannable.clone(),
             };
             assert!(queue.send(unresolved).is_ok());

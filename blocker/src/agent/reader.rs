@@ -184,7 +184,9 @@ impl Reader {
         let now = Timestamp::now();
         let more = source.read(since, &mut |line| {
             out.seen.line(line.bytes, now);
-            let each = |finding| hand_on(finding, line.again, jails, out, found);
+            // What lay there before is no measure of how long a ban takes.
+            let read = (!line.again).then_some(since);
+            let each = |finding| hand_on(finding, (line.again, read), jails, out, found);
             let (time, result) = find(&line, now, filters, each);
             let Some(log) = line.logs.first().and_then(|log| logs.get_mut(*log)) else {
                 return;
@@ -243,9 +245,15 @@ fn find(
 }
 
 /// Hands on what was found in a line. What a former agent has counted and said of one that is read `again` is not counted and said again.
-fn hand_on(finding: Finding, again: bool, watched: &mut [Watched], out: &Out, found: &mut Vec<Failure>) {
+fn hand_on(
+    finding: Finding,
+    (again, read): (bool, Option<Instant>),
+    watched: &mut [Watched],
+    out: &Out,
+    found: &mut Vec<Failure>,
+) {
     match finding {
-        Finding::Failure(failure) => found.push(Failure { again, ..failure }),
+        Finding::Failure(failure) => found.push(Failure { again, read, ..failure }),
         Finding::Named { jail, name, time } => {
             let Some(Watched { metrics, .. }) = of(jail, watched) else {
                 return;
@@ -255,6 +263,7 @@ fn hand_on(finding: Finding, again: bool, watched: &mut [Watched], out: &Out, fo
                 name,
                 time,
                 again,
+                read,
                 unbannable: metrics.unbannable.clone(),
             };
             if out.names.try_send(unresolved).is_err() {

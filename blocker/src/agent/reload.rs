@@ -18,6 +18,7 @@ use super::start::{allowlist, check_machine, look_up, names, open_filled, scopes
 use crate::api::http;
 use crate::api::metrics::SharedFirewall;
 use crate::config::Settings;
+use crate::firewall::Firewall;
 use crate::ledger::{Allowlist, Lifted, Renumbering};
 use crate::problem::Problems;
 
@@ -42,6 +43,13 @@ pub struct Reloaded {
     pub removed: Vec<String>,
     /// Bans of theirs that were lifted.
     pub lifted: usize,
+}
+
+/// What is by other settings now.
+pub(super) struct Applied {
+    pub(super) reloaded: Reloaded,
+    /// The firewall, where it is another.
+    pub(super) in_force: Option<Box<dyn Firewall>>,
 }
 
 /// A configuration that was checked, and what its allowlist comes to.
@@ -135,7 +143,7 @@ pub(super) fn apply(
     pins: &Path,
     old: &Settings,
     new: &Settings,
-) -> Result<Result<Reloaded>> {
+) -> Result<Result<Applied>> {
     let now = Timestamp::now();
     let (before, after) = (names(old), names(new));
     let there = Renumbering::new(&before, &after);
@@ -146,12 +154,13 @@ pub(super) fn apply(
     store.commit(ledger, now);
     ledger.renumber(&there);
     store.renumber(after.clone(), &there);
+    let mut in_force = None;
     let (old_scopes, new_scopes) = (scopes(old), scopes(new));
     if wanted(new, pins, &new_scopes) != wanted(old, pins, &old_scopes) {
         match open_filled(ledger, store, wanted(new, pins, &new_scopes), &after) {
             Ok(opened) => {
-                *firewall.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
                 decisions.refused = BTreeSet::new();
+                in_force = Some(opened);
             }
             Err(error) => {
                 let back = Renumbering::new(&after, &before);
@@ -180,9 +189,10 @@ pub(super) fn apply(
     let without = |names: &[String], others: &[String]| -> Vec<String> {
         names.iter().filter(|name| !others.contains(name)).cloned().collect()
     };
-    Ok(Ok(Reloaded {
+    let reloaded = Reloaded {
         added: without(&after, &before),
         removed: without(&before, &after),
         lifted: lifted.bans.len(),
-    }))
+    };
+    Ok(Ok(Applied { reloaded, in_force }))
 }

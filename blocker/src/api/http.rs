@@ -6,16 +6,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use super::metrics::Metrics;
+use super::metrics::{Metrics, plain};
 
 /// OpenMetrics 1.0, which Prometheus asks for first.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How it is asked for.
+const ASKS_FOR_OPEN_METRICS: &str = "application/openmetrics-text";
 
 /// Takes the address, so that a conflict shows before anything else is begun.
 ///
@@ -39,9 +41,15 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> Result<()> {
     Ok(())
 }
 
-async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {
+    let mut accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|accepted| accepted.to_str().ok());
+    let is_open = accepted.any(|accepted| accepted.contains(ASKS_FOR_OPEN_METRICS));
     match metrics.encode() {
-        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Ok(text) if is_open => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Ok(text) => ([(CONTENT_TYPE, plain::MEDIA_TYPE)], plain::from_open_metrics(&text)).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }
 }

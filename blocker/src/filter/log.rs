@@ -206,6 +206,7 @@ fn finding(jail: JailId, hit: Hit, time: Timestamp, use_dns: UseDns) -> Finding 
             identity,
             time,
             again: false,
+            read: None,
         })
     };
     match (hit.identity, hit.address) {

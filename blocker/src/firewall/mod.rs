@@ -9,6 +9,7 @@ mod coverage;
 pub mod interfaces;
 pub mod nftables;
 mod per_interface;
+pub mod view;
 pub mod xdp;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use std::time::Instant;
 pub use self::choice::{Wanted, clear, open};
 pub use self::coverage::{Coverage, CoveredBy};
 pub use self::per_interface::PerInterface;
+pub use self::view::View;
 
 use blocker_common::map::Outcome;
 use blocker_common::packet::Family;
@@ -152,12 +154,17 @@ pub trait Firewall: Send {
     /// When the kernel does not take them. What it has taken until then is in force.
     fn allow(&mut self, networks: &[IpNet]) -> anyhow::Result<()>;
 
-    /// What became of packets that bans cover, for every jail, family and outcome, in that order.
+    /// What can be read of it without it, while it is busy.
+    fn view(&self) -> View;
+
+    /// As [`View::counters`].
     ///
     /// # Errors
     ///
     /// When the kernel's counters cannot be read.
-    fn counters(&self) -> anyhow::Result<Vec<Counted>>;
+    fn counters(&self) -> anyhow::Result<Vec<Counted>> {
+        self.view().counters()
+    }
 
     /// Hands the knocks of every host and network that is banned in the kernel to `each`, in no order. `now` is the wall clock's time.
     ///
@@ -172,9 +179,6 @@ pub trait Firewall: Send {
     ///
     /// When the kernel does not tell them.
     fn knocks_of(&self, subjects: &[Subject], now: Timestamp) -> anyhow::Result<Vec<Knocks>>;
-
-    /// How each interface is covered that is meant to be.
-    fn coverage(&self) -> Vec<Coverage>;
 
     /// Looks at the machine's interfaces, and covers those that are new or have changed. To be called now and then, and when
     /// [`LinkWatch`](interfaces::LinkWatch) says so.

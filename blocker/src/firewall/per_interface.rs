@@ -19,7 +19,7 @@ use self::steps::{Attempt, Held, Step, steps};
 use super::interfaces::{self, Chosen, Interface};
 use super::nftables::{Hook, Nftables};
 use super::xdp::{AttachError, Attachment, Mode, Xdp};
-use super::{Counted, Coverage, CoveredBy, Firewall, InForce, JailScope, Kind, Knocks, Rejected};
+use super::{Coverage, CoveredBy, Firewall, InForce, JailScope, Kind, Knocks, Rejected, View};
 use crate::ban::{Change, Subject};
 
 /// After this time a refused interface is tried again, though nothing seems to have changed.
@@ -219,6 +219,19 @@ impl PerInterface {
         Ok(())
     }
 
+    fn coverage(&self) -> Vec<Coverage> {
+        let by = |covered: &Covered| match (&covered.result, &self.nftables) {
+            (Ok(mode), _) => CoveredBy::Xdp(*mode),
+            (Err(refused), Some(_)) => CoveredBy::Nftables(refused.brief),
+            (Err(refused), None) => CoveredBy::Nothing(refused.brief),
+        };
+        let coverage = |covered: &Covered| Coverage {
+            interface: covered.interface.name.clone(),
+            by: by(covered),
+        };
+        self.covered.values().map(coverage).collect()
+    }
+
     fn report_no_nftables(&self, error: &anyhow::Error) {
         tracing::error!(
             place = self.place(),
@@ -320,16 +333,17 @@ impl Firewall for PerInterface {
         by_xdp
     }
 
-    fn counters(&self) -> Result<Vec<Counted>> {
-        let mut all = self.xdp.counters()?;
-        if let Some(nftables) = &self.nftables {
-            match nftables.counters() {
-                Ok(counters) => all.extend(counters),
-                // It hides nothing of what XDP has counted.
-                Err(error) => tracing::error!(error = format!("{error:#}"), "the counters of nftables cannot be read"),
-            }
+    fn view(&self) -> View {
+        let mut view = View {
+            kind: self.kind(),
+            coverage: self.coverage(),
+            ..self.xdp.view()
+        };
+        if let Some(nftables) = self.nftables.as_ref().map(Nftables::view) {
+            view.maps.extend(nftables.maps);
+            view.counts.extend(nftables.counts);
         }
-        Ok(all)
+        view
     }
 
     fn knocks(&self, now: Timestamp, each: &mut dyn FnMut(Knocks)) -> Result<()> {
@@ -355,19 +369,6 @@ impl Firewall for PerInterface {
             }
         }
         Ok(all)
-    }
-
-    fn coverage(&self) -> Vec<Coverage> {
-        let by = |covered: &Covered| match (&covered.result, &self.nftables) {
-            (Ok(mode), _) => CoveredBy::Xdp(*mode),
-            (Err(refused), Some(_)) => CoveredBy::Nftables(refused.brief),
-            (Err(refused), None) => CoveredBy::Nothing(refused.brief),
-        };
-        let coverage = |covered: &Covered| Coverage {
-            interface: covered.interface.name.clone(),
-            by: by(covered),
-        };
-        self.covered.values().map(coverage).collect()
     }
 
     fn refresh(&mut self, in_force: &mut dyn InForce, now: Instant) {

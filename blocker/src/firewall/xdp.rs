@@ -25,6 +25,7 @@ mod sizes;
 mod table;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -49,7 +50,8 @@ use self::pinned::Pinned;
 use self::pins::Pins;
 use self::scope_bits::ScopeBits;
 use super::interfaces::Interface;
-use super::{Counted, Coverage, CoveredBy, Firewall, InForce, Inherited, JailScope, Kind, Knocks, Rejected};
+use super::view::View;
+use super::{Coverage, CoveredBy, Firewall, InForce, Inherited, JailScope, Kind, Knocks, Rejected};
 use crate::ban::{Change, Protocol, Subject};
 
 /// The compiled program, put here by `build.rs`.
@@ -63,7 +65,7 @@ pub struct Xdp {
     ebpf: Ebpf,
     bans: Bans,
     allowed: Allowed,
-    counters: Counters,
+    counters: Arc<Counters>,
     scopes: ScopeBits,
     jails: Vec<String>,
     attachments: Vec<Attachment>,
@@ -171,7 +173,7 @@ impl Xdp {
         Ok(Self {
             bans: Bans::open(&mut ebpf, settings)?,
             allowed: Allowed::open(&mut ebpf)?,
-            counters: Counters::open(&mut ebpf)?,
+            counters: Arc::new(Counters::open(&mut ebpf, jails.len())?),
             ebpf,
             scopes,
             jails: jails.iter().map(|jail| jail.name.clone()).collect(),
@@ -240,6 +242,15 @@ impl Xdp {
     #[must_use]
     pub fn was_on(&self, index: u32) -> bool {
         self.pinned.as_ref().is_some_and(|pinned| pinned.was_on(index))
+    }
+
+    /// The interfaces that the program is on.
+    fn coverage(&self) -> Vec<Coverage> {
+        let each = self.attachments.iter().map(|attachment| Coverage {
+            interface: attachment.interface.clone(),
+            by: CoveredBy::Xdp(attachment.mode),
+        });
+        each.collect()
     }
 
     /// The kernel's number of the program.
@@ -358,8 +369,13 @@ impl Firewall for Xdp {
         self.allowed.set(networks)
     }
 
-    fn counters(&self) -> Result<Vec<Counted>> {
-        self.counters.read(self.jails.len())
+    fn view(&self) -> View {
+        View {
+            kind: Kind::Xdp,
+            coverage: self.coverage(),
+            maps: self.bans.maps().into_iter().chain(self.allowed.maps()).collect(),
+            counts: vec![Arc::clone(&self.counters) as _],
+        }
     }
 
     fn knocks(&self, now: Timestamp, each: &mut dyn FnMut(Knocks)) -> Result<()> {
@@ -368,14 +384,6 @@ impl Firewall for Xdp {
 
     fn knocks_of(&self, subjects: &[Subject], now: Timestamp) -> Result<Vec<Knocks>> {
         self.bans.knocks_of(subjects, now)
-    }
-
-    fn coverage(&self) -> Vec<Coverage> {
-        let each = self.attachments.iter().map(|attachment| Coverage {
-            interface: attachment.interface.clone(),
-            by: CoveredBy::Xdp(attachment.mode),
-        });
-        each.collect()
     }
 
     /// Which interfaces are meant is decided by [`PerInterface`](super::PerInterface).

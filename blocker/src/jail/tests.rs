@@ -17,6 +17,7 @@ fn failure(host: u8, second: i64) -> Failure {
         identity: None,
         time: at(second),
         again: false,
+        read: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn failure(jail: u16, address: &str) -> Failure {
         identity: None,
         time: Timestamp::UNIX_EPOCH,
         again: false,
+        read: None,
     }
 }
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::ban::Origin;
 use crate::firewall::interfaces::LinkWatch;
-use crate::firewall::{Counted, Coverage, Firewall, InForce, Kind, Knocks};
+use crate::firewall::{Firewall, InForce, Kind, Knocks, View};
 use crate::ledger::Allowlist;
 use crate::ledger::brake::Limits;
 
@@ -46,12 +46,13 @@ impl Firewall for Full {
         Ok(())
     }
 
-    fn counters(&self) -> anyhow::Result<Vec<Counted>> {
-        Ok(Vec::new())
-    }
-
-    fn coverage(&self) -> Vec<Coverage> {
-        Vec::new()
+    fn view(&self) -> View {
+        View {
+            kind: Kind::Xdp,
+            coverage: Vec::new(),
+            maps: Vec::new(),
+            counts: Vec::new(),
+        }
     }
 
     fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {}

@@ -38,7 +38,7 @@ impl Reading {
             name: "spam".to_owned(),
             matcher: Matcher::new(filter, Search::First),
             zone: TimeZone::UTC,
-            metrics: metrics.clone(),
+            metrics: (*metrics).clone(),
             logs: vec![0],
         }]);
         Self {
@@ -50,7 +50,7 @@ impl Reading {
                 seen: Arc::default(),
             },
             names,
-            metrics,
+            metrics: (*metrics).clone(),
         }
     }
 
@@ -64,7 +64,7 @@ impl Reading {
             again: false,
             logs: &[0],
         };
-        let each = |finding| hand_on(finding, false, &mut self.jails, &self.out, &mut found);
+        let each = |finding| hand_on(finding, (false, None), &mut self.jails, &self.out, &mut found);
         find(&line, now, &mut self.filters, each);
         found
     }
@@ -129,7 +129,7 @@ impl Running {
                 name: "spam".to_owned(),
                 matcher: Matcher::new(Arc::new(Filter::compile(&definition).unwrap()), Search::First),
                 zone: TimeZone::UTC,
-                metrics: metrics.jail(JailId(0)).unwrap().clone(),
+                metrics: (*metrics.jail(JailId(0)).unwrap()).clone(),
                 logs: vec![0],
             }],
             find_time: SignedDuration::from_mins(10),

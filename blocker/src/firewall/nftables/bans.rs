@@ -106,6 +106,11 @@ impl Bans {
         self.record.all()
     }
 
+    /// How many hosts and networks are among it.
+    pub fn len(&self) -> usize {
+        self.record.len()
+    }
+
     /// The hosts and networks among it.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
         self.record.subjects()

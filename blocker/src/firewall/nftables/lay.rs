@@ -9,6 +9,7 @@ use blocker_common::packet::Family;
 use jiff::Timestamp;
 use nix::errno::Errno;
 
+use super::counters::count;
 use super::hook::Hook;
 use super::ruleset::{self, Layout};
 use super::socket::Answer;
@@ -23,7 +24,7 @@ impl Nftables {
             let of = move |family| Outcome::ALL.map(|outcome| names.counter(family, outcome));
             Family::ALL.into_iter().flat_map(of)
         });
-        let counts = counters.filter_map(|name| Some((name.clone(), self.count(&name).ok()?)));
+        let counts = counters.filter_map(|name| Some((name.clone(), count(&self.socket, &name).ok()?)));
         let all = bans
             .iter()
             .flat_map(|change| change.bans.iter().map(|ban| (change.subject, ban.jail)));
@@ -42,6 +43,7 @@ impl Nftables {
             before: &before,
         };
         self.bans = ruleset::lay(&self.socket, layout, bans, now)?;
+        self.entries.note(self.bans.len());
         self.laid = self.state()?;
         if matches!(self.hook, Hook::Ingress(_)) && interfaces.is_empty() {
             tracing::warn!(

@@ -18,6 +18,7 @@
 mod allowed;
 mod bans;
 mod compare;
+mod counters;
 mod held;
 mod hook;
 mod knocks;
@@ -32,12 +33,11 @@ mod socket;
 mod sys;
 mod transaction;
 
-use std::ffi::CStr;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
-use blocker_common::map::Outcome;
 use blocker_common::packet::Family;
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -45,15 +45,16 @@ use nix::errno::Errno;
 
 use self::allowed::Interval;
 use self::bans::Bans;
+use self::counters::{Counters, count};
 use self::held::Held;
 pub use self::hook::Hook;
 use self::lay::{Look, State};
 use self::names::Names;
 use self::sets::Place;
-use self::socket::{Answer, Socket};
-use self::sys::{Count, Counter};
+use self::socket::Socket;
 use self::transaction::{Failure, Transaction};
-use super::{Counted, Coverage, CoveredBy, Firewall, InForce, Inherited, JailScope, Kind, Knocks, Rejected};
+use super::view::{Entries, Map, View};
+use super::{Coverage, CoveredBy, Firewall, InForce, Inherited, JailScope, Kind, Knocks, Rejected};
 use crate::ban::{Change, Expiry, JailId, Subject};
 
 /// Of how many hosts and networks knocks are read at a time: what they take is bounded by it.
@@ -69,6 +70,9 @@ pub struct Nftables {
     interfaces: Vec<String>,
     socket: Socket,
     bans: Bans,
+    counters: Arc<Counters>,
+    /// Hosts and networks that it holds.
+    entries: Entries,
     allowed: Vec<Interval>,
     /// The table as it was laid, so that it shows when somebody changes it.
     laid: Option<State>,
@@ -88,6 +92,7 @@ impl Nftables {
     pub fn open(jails: &[JailScope], hook: Hook) -> anyhow::Result<Self> {
         let names = names::names(jails)?;
         let socket = Socket::open().map_err(|errno| explain(errno.into()))?;
+        let counters = Counters::open(names::names(jails)?).map_err(|errno| explain(errno.into()))?;
         let nftables = Self {
             jails: jails.to_vec(),
             names,
@@ -95,6 +100,8 @@ impl Nftables {
             interfaces: Vec::new(),
             socket,
             bans: Bans::default(),
+            counters: Arc::new(counters),
+            entries: Entries::default(),
             allowed: Vec::new(),
             laid: None,
             count_only: false,
@@ -144,7 +151,7 @@ impl Nftables {
     pub fn inherited(&mut self, now: Timestamp) -> anyhow::Result<Vec<Inherited>> {
         let begin = Instant::now();
         let mut all = Vec::new();
-        match self.count(names::DRY_RUN) {
+        match count(&self.socket, names::DRY_RUN) {
             Ok(_) => return Ok(all),
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno).context("nftables: the table inet blocker cannot be read"),
@@ -187,18 +194,6 @@ impl Nftables {
         transaction
             .commit(&self.socket)
             .context("nftables: the kernel refused the allowlist")
-    }
-
-    fn count(&self, name: &CStr) -> nix::Result<Count> {
-        let request = Counter::of(name).request();
-        for answer in self.socket.exchange([request.as_slice()])?.all {
-            match answer {
-                Answer::Data(message) => return Counter::parse(&message).ok_or(Errno::EBADMSG),
-                Answer::Refused(_, errno) => return Err(errno),
-                Answer::Done(_) => {}
-            }
-        }
-        Err(Errno::ENOMSG)
     }
 }
 
@@ -246,6 +241,7 @@ impl Firewall for Nftables {
         }
         let sets = self.bans.sets().len();
         let rejected = self.bans.apply(&self.socket, &self.names, changes, now);
+        self.entries.note(self.bans.len());
         if self.bans.sets().len() != sets {
             match self.state() {
                 Ok(state) => self.laid = state,
@@ -288,27 +284,22 @@ impl Firewall for Nftables {
         result
     }
 
-    fn counters(&self) -> anyhow::Result<Vec<Counted>> {
-        let mut all = Vec::with_capacity(self.names.len() * Family::ALL.len() * Outcome::ALL.len());
-        for (jail, names) in (0..).map(JailId).zip(&self.names) {
-            for family in Family::ALL {
-                for outcome in Outcome::ALL {
-                    let name = names.counter(family, outcome);
-                    let count = self
-                        .count(&name)
-                        .with_context(|| format!("nftables: the counter {name:?} cannot be read"))?;
-                    all.push(Counted {
-                        firewall: Kind::Nftables,
-                        jail,
-                        family,
-                        outcome,
-                        packets: count.packets,
-                        bytes: count.bytes,
-                    });
-                }
-            }
+    fn view(&self) -> View {
+        let at_ingress = |interface: &String| Coverage {
+            interface: interface.clone(),
+            by: CoveredBy::Nftables("at ingress"),
+        };
+        View {
+            kind: Kind::Nftables,
+            // At prerouting it sees the packets of all interfaces, so that none is named.
+            coverage: self.interfaces.iter().map(at_ingress).collect(),
+            maps: vec![Map {
+                name: "nftables".to_owned(),
+                entries: self.entries.clone(),
+                capacity: None,
+            }],
+            counts: vec![Arc::clone(&self.counters) as _],
         }
-        Ok(all)
     }
 
     fn knocks(&self, now: Timestamp, each: &mut dyn FnMut(Knocks)) -> anyhow::Result<()> {
@@ -322,15 +313,6 @@ impl Firewall for Nftables {
     fn knocks_of(&self, subjects: &[Subject], now: Timestamp) -> anyhow::Result<Vec<Knocks>> {
         knocks::read(&self.socket, &self.names, &self.bans, subjects, now)
             .context("nftables: the sets of knocks in the table inet blocker cannot be read")
-    }
-
-    /// At prerouting it sees the packets of all interfaces, so that none is named.
-    fn coverage(&self) -> Vec<Coverage> {
-        let at_ingress = |interface: &String| Coverage {
-            interface: interface.clone(),
-            by: CoveredBy::Nftables("at ingress"),
-        };
-        self.interfaces.iter().map(at_ingress).collect()
     }
 
     fn refresh(&mut self, _in_force: &mut dyn InForce, _now: Instant) {

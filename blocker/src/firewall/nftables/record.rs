@@ -57,6 +57,11 @@ impl Record {
         in_force.map(|held| held.jail)
     }
 
+    /// How many hosts and networks there are.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
     /// Every host and network.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
         self.held.keys().copied()

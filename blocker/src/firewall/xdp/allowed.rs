@@ -10,12 +10,15 @@ use super::elements::Elements;
 use super::keys::{Ipv6Prefix, Prefix};
 use super::maps;
 use crate::ban::Subject;
+use crate::firewall::view::{Entries, Map};
 
 /// The networks whose packets are never dropped.
 pub(super) struct Allowed {
     ipv4: Elements<Prefix<4>, u8>,
     ipv6: Elements<Ipv6Prefix, u8>,
     known: HashSet<Subject>,
+    ipv4_entries: Entries,
+    ipv6_entries: Entries,
 }
 
 impl Allowed {
@@ -24,11 +27,30 @@ impl Allowed {
             ipv4: Elements::open(&maps::data(ebpf, map::IPV4_ALLOWED)?)?,
             ipv6: Elements::open(&maps::data(ebpf, map::IPV6_ALLOWED)?)?,
             known: HashSet::default(),
+            ipv4_entries: Entries::default(),
+            ipv6_entries: Entries::default(),
         })
+    }
+
+    /// How full the maps are.
+    pub(super) fn maps(&self) -> [Map; 2] {
+        [
+            self.ipv4.map(map::IPV4_ALLOWED, &self.ipv4_entries),
+            self.ipv6.map(map::IPV6_ALLOWED, &self.ipv6_entries),
+        ]
     }
 
     /// Makes it exactly these. What is new comes before what is old goes.
     pub(super) fn set(&mut self, networks: &[IpNet]) -> Result<()> {
+        let result = self.change(networks);
+        let is_ipv4 = |subject: &&Subject| matches!(subject.network(), IpNet::V4(_));
+        let ipv4 = self.known.iter().filter(is_ipv4).count();
+        self.ipv4_entries.note(ipv4);
+        self.ipv6_entries.note(self.known.len() - ipv4);
+        result
+    }
+
+    fn change(&mut self, networks: &[IpNet]) -> Result<()> {
         let wanted: HashSet<Subject> = networks.iter().copied().map(Subject::from).collect();
         let new: Vec<Subject> = wanted.difference(&self.known).copied().collect();
         for subject in new {

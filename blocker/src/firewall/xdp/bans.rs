@@ -17,6 +17,7 @@ use super::scope_bits::ScopeBits;
 use super::table::{Failed, Table, Work};
 use crate::ban::{Change, Subject};
 use crate::firewall::Rejected;
+use crate::firewall::view::{Entries, Map};
 
 /// The settings that bound the maps' sizes.
 const MAX_ADDRESSES: &str = "max_addresses";
@@ -32,6 +33,7 @@ pub(super) struct Bans {
     pub(super) ends: Elements<u32, Ends>,
     /// What has an element in `ends`, by which key.
     split: HashMap<Subject, u32>,
+    split_entries: Entries,
     /// The key that was given out last.
     last_key: u32,
     settings: Array<MapData, Settings>,
@@ -61,6 +63,7 @@ impl Bans {
             ipv6_networks: Table::open(&maps::data(ebpf, map::IPV6_NETWORKS)?, MAX_NETWORKS)?,
             ends: Elements::open(&maps::data(ebpf, map::ENDS)?)?,
             split: HashMap::default(),
+            split_entries: Entries::default(),
             last_key: 0,
             settings: maps::take(ebpf, map::SETTINGS)?,
             current: settings,
@@ -81,6 +84,18 @@ impl Bans {
     /// Has bans go on counting packets from where they were.
     pub(super) fn go_on_from(&mut self, packets: impl Iterator<Item = (Subject, (u64, u64))>) {
         self.before = packets.filter(|(_, (packets, _))| *packets > 0).collect();
+    }
+
+    /// How full the maps are.
+    pub(super) fn maps(&self) -> [Map; 6] {
+        [
+            self.ipv4_hosts.map(map::IPV4_HOSTS),
+            self.ipv6_subnets.map(map::IPV6_SUBNETS),
+            self.ipv6_hosts.map(map::IPV6_HOSTS),
+            self.ipv4_networks.map(map::IPV4_NETWORKS),
+            self.ipv6_networks.map(map::IPV6_NETWORKS),
+            self.ends.map(map::ENDS, &self.split_entries),
+        ]
     }
 
     /// Makes the kernel hold exactly what each change says. Of several for one host or network, the last counts.
@@ -124,6 +139,7 @@ impl Bans {
         self.ipv4_networks.carry_out(works.ipv4_networks, &mut failed);
         self.ipv6_networks.carry_out(works.ipv6_networks, &mut failed);
         self.tidy_ends(&left, changes, &failed);
+        self.split_entries.note(self.split.len());
         if let Err(error) = self.tell_settings() {
             let error = format!("{error:#}");
             failed.extend((0..changes.len()).map(|n| (n, anyhow!(error.clone()))));

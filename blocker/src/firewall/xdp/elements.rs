@@ -14,6 +14,8 @@ use aya::Pod;
 use aya::maps::MapData;
 use nix::libc;
 
+use crate::firewall::view::{Entries, Map};
+
 /// Numbers of `enum bpf_cmd` in `linux/bpf.h`.
 const GET: libc::c_long = 1;
 const LOOKUP: libc::c_long = 24;
@@ -89,6 +91,15 @@ impl<K: Pod, V: Pod> Elements<K, V> {
     /// The most elements that the map holds.
     pub(super) const fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    /// How full it is, for whoever watches.
+    pub(super) fn map(&self, name: &str, entries: &Entries) -> Map {
+        Map {
+            name: name.to_ascii_lowercase(),
+            entries: entries.clone(),
+            capacity: Some(self.capacity.into()),
+        }
     }
 
     /// Makes the map hold `values` for `keys`, at most [`MAX`].

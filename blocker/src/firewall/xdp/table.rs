@@ -12,6 +12,7 @@ use nix::libc;
 use super::elements::{Elements, Halt, MAX};
 use super::keys::Key;
 use crate::ban::Subject;
+use crate::firewall::view::{Entries, Map};
 
 /// A map of bans, by a key.
 pub(super) struct Table<K> {
@@ -20,6 +21,7 @@ pub(super) struct Table<K> {
     setting: &'static str,
     /// What was put there and not taken out. Where somebody else changes the map, only counts of packets may suffer.
     known: HashSet<K>,
+    entries: Entries,
 }
 
 /// What is to be done in one map. The number of the change that asks for it stands beside each.
@@ -46,6 +48,7 @@ impl<K: Pod + Eq + Hash + Key> Table<K> {
             elements: Elements::open(map)?,
             setting,
             known: HashSet::default(),
+            entries: Entries::default(),
         })
     }
 
@@ -57,6 +60,11 @@ impl<K: Pod + Eq + Hash + Key> Table<K> {
     /// What the kernel has for a key; a trie answers with the narrowest network around it.
     pub(super) fn get(&self, key: &K) -> std::io::Result<Option<Ban>> {
         self.elements.get(key)
+    }
+
+    /// How full it is, under this name.
+    pub(super) fn map(&self, name: &str) -> Map {
+        self.elements.map(name, &self.entries)
     }
 
     /// How many bans are there.
@@ -82,6 +90,7 @@ impl<K: Pod + Eq + Hash + Key> Table<K> {
             }
         }
         self.put(&new, failed);
+        self.entries.note(self.known.len());
     }
 
     fn put(&mut self, new: &[(usize, K, Ban)], failed: &mut Failed) {

@@ -1,0 +1,206 @@
+//! What the kernel has counted and holds, read when it is asked for.
+//!
+//! A scrape never waits for the firewall: a batch of bans keeps that busy for seconds, and the attack that causes it is what an
+//! operator wants to see. So it reads from a [`View`], and takes a new one whenever the firewall is free.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+
+use blocker_common::map::Outcome;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::SharedFirewall;
+use crate::firewall::{Counted, Coverage, View};
+use crate::ledger::MAX_BANS;
+
+/// What the firewall counts, and how full it and the ledger are.
+pub(super) struct Kernel {
+    firewall: SharedFirewall,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What is known of the firewall without it, and of the jails for which it counts.
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    /// As it was when the firewall was free last.
+    pub(super) view: Option<View>,
+    /// In the order of their identities.
+    pub(super) jails: Vec<String>,
+    /// The bans in force of each.
+    pub(super) active: Vec<Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabels {
+    jail: String,
+    family: &'static str,
+    firewall: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InterfaceLabels {
+    interface: String,
+    mode: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MapLabels {
+    map: String,
+}
+
+/// How full a table is: its name, what is in it, and what it has room for, if that is bounded.
+struct Fill {
+    map: String,
+    entries: u64,
+    capacity: Option<u64>,
+}
+
+impl Kernel {
+    pub(super) const fn new(firewall: SharedFirewall, seen: Arc<Mutex<Seen>>) -> Self {
+        Self { firewall, seen }
+    }
+
+    /// The latest that is to be had without waiting.
+    fn look(&self) -> Seen {
+        // Before the firewall, so that jails and firewall are of the same time.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = match self.firewall.try_lock() {
+            Ok(firewall) => Some(firewall.as_deref().map(|firewall| firewall.view())),
+            Err(TryLockError::Poisoned(firewall)) => {
+                Some(firewall.into_inner().as_deref().map(|firewall| firewall.view()))
+            }
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(latest) = latest {
+            seen.view = latest;
+        }
+        seen.clone()
+    }
+}
+
+impl Seen {
+    fn fills(&self) -> Vec<Fill> {
+        let maps = self.view.iter().flat_map(|view| &view.maps).map(|map| Fill {
+            map: map.name.clone(),
+            entries: map.entries.count(),
+            capacity: map.capacity,
+        });
+        let active: i64 = self.active.iter().map(Gauge::get).sum();
+        let ledger = Fill {
+            map: "ledger".to_owned(),
+            entries: active.try_into().unwrap_or_default(),
+            capacity: Some(MAX_BANS as u64),
+        };
+        maps.chain([ledger]).collect()
+    }
+
+    fn encode_drops(&self, counted: &[Counted], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let packets = |counted: &Counted| counted.packets;
+        let bytes = |counted: &Counted| counted.bytes;
+        let each: [(&str, &str, Outcome, fn(&Counted) -> u64); 4] = [
+            (
+                "dropped_packets",
+                "Packets of banned hosts that were dropped",
+                Outcome::Dropped,
+                packets,
+            ),
+            ("dropped_bytes", "Bytes of those packets", Outcome::Dropped, bytes),
+            (
+                "allowed_packets",
+                "Packets that a ban covers and that passed, since the allowlist covers them too",
+                Outcome::Allowed,
+                packets,
+            ),
+            (
+                "would_drop_packets",
+                "Packets that would have been dropped, were it not a dry run",
+                Outcome::WouldDrop,
+                packets,
+            ),
+        ];
+        for (name, help, outcome, count) in each {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for counted in counted.iter().filter(|counted| counted.outcome == outcome) {
+                let labels = DropLabels {
+                    jail: self.jails.get(usize::from(counted.jail.0)).cloned().unwrap_or_default(),
+                    family: counted.family.name(),
+                    firewall: counted.firewall.name(),
+                };
+                metric
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, u64, u64>(&count(counted), None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Kernel {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let seen = self.look();
+        encode_fills(&seen.fills(), &mut encoder)?;
+        let Some(view) = &seen.view else {
+            return Ok(());
+        };
+        encode_coverage(view, &mut encoder)?;
+        match view.counters() {
+            Ok(counted) => seen.encode_drops(&counted, &mut encoder),
+            // Whatever befell the firewall, the rest of the metrics is what an operator wants to see now.
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the firewall's counters cannot be read");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn encode_fills(fills: &[Fill], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let entries = fills.iter().map(|fill| (&fill.map, Some(fill.entries)));
+    let capacities = fills.iter().map(|fill| (&fill.map, fill.capacity));
+    let help = "Elements of the kernel's maps and sets, and bans of the ledger";
+    encode_maps("map_entries", help, entries, encoder)?;
+    let help = "The most that each of them holds, where that is bounded";
+    encode_maps("map_capacity", help, capacities, encoder)
+}
+
+fn encode_maps<'a>(
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (&'a String, Option<u64>)>,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (map, value) in values {
+        let Some(value) = value else { continue };
+        let labels = MapLabels { map: map.clone() };
+        metric.encode_family(&labels)?.encode_gauge(&value)?;
+    }
+    Ok(())
+}
+
+/// One for each interface that is meant to be covered.
+fn encode_coverage(view: &View, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let covered = view.coverage.iter();
+    let mut covered: Vec<(String, &str)> = covered
+        .map(|Coverage { interface, by }| (interface.clone(), by.name()))
+        .collect();
+    if covered.is_empty() {
+        covered.push(("all".to_owned(), view.kind.name()));
+    }
+    let help = "What enforces bans on an interface: driver or generic for XDP, nftables, or nothing";
+    let mut metric = encoder.encode_descriptor("firewall_info", help, None, MetricType::Gauge)?;
+    for (interface, mode) in covered {
+        let labels = InterfaceLabels { interface, mode };
+        metric.encode_family(&labels)?.encode_gauge(&1_i64)?;
+    }
+    Ok(())
+}

@@ -1,11 +1,12 @@
 //! `cargo xtask setup`: whatever this machine lacks for building and testing.
 //!
-//! Three things: system packages, a compiler for the kernel program, and its linker. Each is looked for first, so that the
+//! Four things: system packages, a compiler for the kernel program, its linker, and the Prometheus of the tests. Each is looked for first, so that the
 //! second time takes a moment; what has to be installed is named before it is. Compiler and linker are found by
 //! `blocker/build.rs` and `.cargo/config.toml`.
 
 pub(crate) mod cargo_tool;
 mod packages;
+mod prometheus;
 mod toolchain;
 
 use std::fs;
@@ -24,6 +25,7 @@ pub(crate) fn setup() -> Result<()> {
     packages::install(packages::NEEDED)?;
     let tools = tools()?;
     toolchain::choose(&tools)?;
+    prometheus::unpack(&tools)?;
     cargo_tool::install(&tools, "bpf-linker", LINKER).map(drop)
 }
 

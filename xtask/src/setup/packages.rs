@@ -102,7 +102,8 @@ impl Package {
     }
 }
 
-fn succeeds<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> bool {
+/// Whether a program is there and does what it is asked.
+pub(super) fn succeeds<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = A>) -> bool {
     // Root's programs are not on every user's path.
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let mut command = Command::new(program);

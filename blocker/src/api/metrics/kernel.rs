@@ -34,7 +34,7 @@ pub(super) struct Seen {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DropLabels {
+struct CountLabels {
     jail: String,
     family: &'static str,
     firewall: &'static str,
@@ -97,44 +97,49 @@ impl Seen {
         maps.chain([ledger]).collect()
     }
 
-    fn encode_drops(&self, counted: &[Counted], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let packets = |counted: &Counted| counted.packets;
-        let bytes = |counted: &Counted| counted.bytes;
-        let each: [(&str, &str, Outcome, fn(&Counted) -> u64); 4] = [
+    fn encode_counts(&self, counted: &[Counted], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let packets = |outcome| self.labelled(counted, outcome, |counted| counted.packets);
+        let bytes = |outcome| self.labelled(counted, outcome, |counted| counted.bytes);
+        for (name, help, counts) in [
             (
                 "dropped_packets",
                 "Packets of banned hosts that were dropped",
-                Outcome::Dropped,
-                packets,
+                packets(Outcome::Dropped),
             ),
-            ("dropped_bytes", "Bytes of those packets", Outcome::Dropped, bytes),
+            ("dropped_bytes", "Bytes of those packets", bytes(Outcome::Dropped)),
             (
                 "allowed_packets",
                 "Packets that a ban covers and that passed, since the allowlist covers them too",
-                Outcome::Allowed,
-                packets,
+                packets(Outcome::Allowed),
             ),
             (
                 "would_drop_packets",
                 "Packets that would have been dropped, were it not a dry run",
-                Outcome::WouldDrop,
-                packets,
+                packets(Outcome::WouldDrop),
             ),
-        ];
-        for (name, help, outcome, count) in each {
+        ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for counted in counted.iter().filter(|counted| counted.outcome == outcome) {
-                let labels = DropLabels {
-                    jail: self.jails.get(usize::from(counted.jail.0)).cloned().unwrap_or_default(),
-                    family: counted.family.name(),
-                    firewall: counted.firewall.name(),
-                };
+            for (labels, count) in counts {
                 metric
                     .encode_family(&labels)?
-                    .encode_counter::<NoLabelSet, u64, u64>(&count(counted), None)?;
+                    .encode_counter::<NoLabelSet, u64, u64>(&count, None)?;
             }
         }
         Ok(())
+    }
+
+    /// The counts of an outcome, each with its labels.
+    fn labelled(&self, counted: &[Counted], outcome: Outcome, count: fn(&Counted) -> u64) -> Vec<(CountLabels, u64)> {
+        let counted = counted.iter().filter(|counted| counted.outcome == outcome);
+        let labelled = counted.map(|counted| {
+            let labels = CountLabels {
+                jail: self.jails.get(usize::from(counted.jail.0)).cloned().unwrap_or_default(),
+                family: counted.family.name(),
+                firewall: counted.firewall.name(),
+            };
+            (labels, count(counted))
+        });
+        labelled.collect()
     }
 }
 
@@ -153,7 +158,7 @@ impl Collector for Kernel {
         };
         encode_coverage(view, &mut encoder)?;
         match view.counters() {
-            Ok(counted) => seen.encode_drops(&counted, &mut encoder),
+            Ok(counted) => seen.encode_counts(&counted, &mut encoder),
             // Whatever befell the firewall, the rest of the metrics is what an operator wants to see now.
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the firewall's counters cannot be read");

@@ -181,15 +181,7 @@ impl Relay {
     /// When they cannot be fetched.
     #[must_use]
     pub fn metrics(&self) -> String {
-        let fetch = || {
-            let mut stream = TcpStream::connect(("127.0.0.1", 9919)).expect("metrics are served");
-            let request = "GET /metrics HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n";
-            stream.write_all(request.as_bytes()).expect("the server listens");
-            let mut text = String::new();
-            stream.read_to_string(&mut text).expect("the server answers");
-            text
-        };
-        self.lab.relay().enter(fetch).expect("the relay can be entered")
+        self.lab.relay().enter(scrape).expect("the relay can be entered")
     }
 
     /// What a command prints on the relay.
@@ -238,6 +230,21 @@ impl Relay {
         let tables = self.output("nft", &["list", "tables"]);
         xdp.chain(tables.lines().map(str::to_owned)).collect()
     }
+}
+
+/// All metrics, for a thread that is on the relay already.
+///
+/// # Panics
+///
+/// When they cannot be fetched.
+#[must_use]
+pub fn scrape() -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", 9919)).expect("metrics are served");
+    let request = "GET /metrics HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("the server listens");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the server answers");
+    text
 }
 
 /// Bans outlive the agent: what is left in the kernel goes with the relay.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use blocker::firewall::{Firewall, JailScope};
 use blocker::ledger::store::{Entered, Store};
 use blocker::ledger::{Allowlist, Ledger};
 use blocker_tests::eventually_within;
-use blocker_tests::relay::Relay;
+use blocker_tests::relay::{Relay, scrape};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{knock, spammer};
@@ -25,9 +25,18 @@ const LIMIT: Duration = Duration::from_millis(100);
 /// Others build on this machine while it tests: of so many scrapes one may be late.
 const OF: usize = 50;
 /// Hosts that are banned while it is scraped.
-const ATTACKERS: u32 = 20_000;
+const ATTACKERS: u32 = 40_000;
 /// For a million bans to come out of a ledger that is not on a fast disk, by an agent that is not optimised.
 const LONG: Duration = Duration::from_secs(180);
+
+/// Held by each test here until its hosts are gone. Beside the end of the one with nftables, single scrapes of another agent took 0.2 to
+/// 0.3 s: the kernel frees a quarter of a million elements then, and seems to do nothing else on that processor.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Waits until no other test here keeps the machine busy.
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Ends the attack, also when the test fails.
 struct EndOfAttack<'a>(&'a AtomicBool);
@@ -117,12 +126,14 @@ fn scraped_while_busy(firewall: Box<dyn Firewall>, count: u32) {
 #[test]
 fn a_scrape_does_not_wait_for_a_million_bans_on_their_way_into_xdp() {
     blocker_tests::require_root();
+    let _alone = alone();
     let xdp = Xdp::load(&[jail()], Sizes::default()).unwrap();
     scraped_while_busy(Box::new(xdp), MILLION);
 }
 
 #[test]
 fn a_scrape_does_not_wait_for_many_bans_on_their_way_into_nftables() {
+    let _alone = alone();
     let relay = Relay::new("3600");
     let with_nftables = || {
         let mut nftables = Nftables::open(&[jail()], Hook::Prerouting).unwrap();
@@ -154,8 +165,9 @@ fn fill(relay: &Relay) {
 
 #[test]
 fn a_scrape_under_attack_is_answered_within_100_ms_with_a_million_bans() {
+    let _alone = alone();
     let relay = Relay::new("3600");
-    let toml = "[firewall]\nmax_addresses = 1100000\n[brake]\nmax_bans_per_minute = 4000000\nmax_share = 1.0\n";
+    let toml = "[firewall]\nmax_addresses = 1200000\n[brake]\nmax_bans_per_minute = 4000000\nmax_share = 1.0\n";
     fs::write(relay.config().join("blocker.toml"), toml).unwrap();
     fill(&relay);
     let mut agent = blocker_tests::agent::Agent::start(relay.command("xdp"));
@@ -164,7 +176,6 @@ fn a_scrape_under_attack_is_answered_within_100_ms_with_a_million_bans() {
     });
     relay.reject(spammer(), 2);
     let is_over = AtomicBool::new(false);
-    let mut scrapes = Scrapes::default();
     let active = |text: &str| -> u32 {
         let line = text
             .lines()
@@ -178,17 +189,17 @@ fn a_scrape_under_attack_is_answered_within_100_ms_with_a_million_bans() {
             }
         });
         scope.spawn(|| (MILLION..MILLION + ATTACKERS).for_each(|n| relay.reject(host(n), 2)));
-        let _end = EndOfAttack(&is_over);
-        let begin = Instant::now();
-        loop {
-            let text = scrapes.take(|| relay.metrics());
+        let until_all_are_banned = || {
+            let _end = EndOfAttack(&is_over);
+            let mut scrapes = Scrapes::default();
+            let begin = Instant::now();
             // All of them, and the one that knocks.
-            let is_done = active(&text) > MILLION + ATTACKERS;
-            if is_done {
-                break;
+            while active(&scrapes.take(scrape)) <= MILLION + ATTACKERS {
+                assert!(begin.elapsed() < LONG, "they are not all banned");
             }
-            assert!(begin.elapsed() < LONG, "{text}");
-        }
+            scrapes
+        };
+        let scrapes = relay.lab.relay().enter(until_all_are_banned).unwrap();
+        scrapes.were_answered_in_time("an agent under attack");
     });
-    scrapes.were_answered_in_time("an agent under attack");
 }

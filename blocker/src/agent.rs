@@ -20,7 +20,8 @@ mod start;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
@@ -29,18 +30,24 @@ use tokio::task::JoinHandle;
 
 use self::allow::Refresh;
 use self::judge::Allowing;
+pub use self::reload::Load;
 use self::reload::{Applied, Checked, check};
-pub use self::reload::{Command, Load, Reloaded};
-use self::stages::{Decisions, Stages};
-use self::start::{begin, check_machine, look_up, names};
+use self::stages::{Decisions, Stages, Wake};
+use self::start::{about, begin, check_machine, look_up, names};
+use crate::api::connections;
+use crate::api::control::{self, Command, Control};
 use crate::api::http;
 use crate::api::metrics::{Metrics, SharedFirewall};
+use crate::api::model::Reloaded;
 use crate::ban::JailId;
 use crate::config::Settings;
 use crate::firewall;
 use crate::instance::{Instance, Namespace};
 use crate::privileges;
 use crate::service;
+
+/// Questions that may wait for the judge.
+const ASKS: usize = 16;
 
 /// Who wants to hear what became of a reload.
 type Tell = Option<oneshot::Sender<Result<Reloaded, Vec<String>>>>;
@@ -51,7 +58,9 @@ struct Agent {
     pins: PathBuf,
     firewall: SharedFirewall,
     metrics: Arc<Metrics>,
-    server: Option<JoinHandle<Result<()>>>,
+    server: Option<JoinHandle<()>>,
+    control: Arc<Control>,
+    wake: Wake,
 }
 
 /// Runs the agent until it is told to stop, or something fails. `load` reads the configuration anew when it is told to.
@@ -60,7 +69,11 @@ struct Agent {
 ///
 /// When the machine lacks something, another agent runs here, the firewall cannot be had, the metrics address is taken, or a stage
 /// fails. What is in force stays so, then and otherwise.
-pub async fn run(mut settings: Settings, load: Arc<Load>, mut commands: mpsc::Receiver<Command>) -> Result<()> {
+pub async fn run(
+    mut settings: Settings,
+    load: Arc<Load>,
+    (commander, mut commands): (mpsc::Sender<Command>, mpsc::Receiver<Command>),
+) -> Result<()> {
     check_machine(&settings)?;
     report(&settings);
     let namespace = Namespace::own()?;
@@ -75,11 +88,13 @@ pub async fn run(mut settings: Settings, load: Arc<Load>, mut commands: mpsc::Re
         Some(address) => Some(http::bind(address).await?),
         None => None,
     };
+    let socket = control::bind(&namespace.socket())?;
     let mut refresh = look_up(&settings);
     let looked_up = refresh.start().await;
+    let (judge, asks) = sync_channel(ASKS);
     let begun = Timestamp::now();
     let pins = namespace.pins();
-    let (opened, decisions) = begin(&settings, looked_up, &refresh, &pins)?;
+    let (opened, decisions) = begin(&settings, looked_up, &refresh, &pins, asks)?;
     tracing::debug!(elapsed = ?begun.until(Timestamp::now()), "bans are in force");
     let firewall: SharedFirewall = Arc::new(Mutex::new(Some(opened)));
     let metrics = Metrics::new(&names(&settings), &broken(&settings), Arc::clone(&firewall));
@@ -87,7 +102,21 @@ pub async fn run(mut settings: Settings, load: Arc<Load>, mut commands: mpsc::Re
     // Threads have what the one that starts them has.
     privileges::reduce()?;
     let metrics = Arc::new(metrics);
+    let wake = Wake::default();
+    let woken = wake.clone();
+    let control = Arc::new(Control {
+        started: begun,
+        metrics: Arc::clone(&metrics),
+        firewall: Arc::clone(&firewall),
+        about: RwLock::default(),
+        commands: commander,
+        judge,
+        wake: Box::new(move || woken.wake()),
+    });
+    let controlled = tokio::spawn(connections::serve(socket, control::router(Arc::clone(&control))));
     let mut agent = Agent {
+        control,
+        wake,
         settings,
         pins,
         firewall,
@@ -104,6 +133,7 @@ pub async fn run(mut settings: Settings, load: Arc<Load>, mut commands: mpsc::Re
             Err(error) => break Err(error),
         };
     };
+    controlled.abort();
     agent.end(&namespace)?;
     result
 }
@@ -124,7 +154,14 @@ impl Agent {
         }
         self.metrics.durable.set(decisions.store.is_durable().into());
         let bans = decisions.ledger.count();
-        let mut stages = Stages::start(&self.settings.jails, decisions, &self.firewall, &self.metrics)?;
+        let mut stages = Stages::start(
+            &self.settings.jails,
+            decisions,
+            &self.firewall,
+            &self.metrics,
+            self.wake.clone(),
+        )?;
+        *self.control.about.write().unwrap_or_else(PoisonError::into_inner) = about(&self.settings);
         let refreshing = tokio::spawn(refresh.run(self.metrics.refresh_errors.clone()));
         let watchdog = tokio::spawn(service::keep_watchdog_quiet(stages.pulses.clone()));
         self.report_ready(bans);

@@ -116,6 +116,8 @@ impl fmt::Display for Expiry {
 pub enum Origin {
     /// A jail counted too many failures.
     Jail,
+    /// Somebody has asked for it.
+    Manual,
 }
 
 impl Origin {
@@ -124,13 +126,16 @@ impl Origin {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Jail => "jail",
+            Self::Manual => "manual",
         }
     }
 
     /// The origin of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Jail].into_iter().find(|origin| origin.name() == name)
+        [Self::Jail, Self::Manual]
+            .into_iter()
+            .find(|origin| origin.name() == name)
     }
 }
 

@@ -35,7 +35,8 @@ impl Namespace {
     ///
     /// When there is no `/proc`.
     pub fn own() -> Result<Self> {
-        let namespace = fs::metadata("/proc/self/ns/net").context("/proc/self/ns/net: cannot be looked at")?;
+        let namespace =
+            fs::metadata("/proc/thread-self/ns/net").context("/proc/thread-self/ns/net: cannot be looked at")?;
         Ok(Self(format!("net-{}", namespace.ino())))
     }
 
@@ -49,6 +50,16 @@ impl Namespace {
     #[must_use]
     pub fn dry_run_state(&self) -> PathBuf {
         Path::new(RUN).join(format!("{}.dry-run", self.0))
+    }
+
+    /// The control socket of the agent that runs here. The machine's own namespace has the well-known one.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        let inode = |path: &str| fs::metadata(path).map(|namespace| namespace.ino()).ok();
+        if inode("/proc/thread-self/ns/net") == inode("/proc/1/ns/net") {
+            return Path::new(RUN).join("control.sock");
+        }
+        Path::new(RUN).join(format!("{}.sock", self.0))
     }
 
     fn lock_file(&self) -> PathBuf {

@@ -5,6 +5,7 @@
 //! kernel was busy are judged together, so that they share a commit.
 
 mod allow;
+mod answer;
 mod clock;
 mod kernel;
 mod renew;
@@ -19,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 pub(super) use self::allow::Allowing;
 use super::clock::WallClock;
 use super::reader::Batch;
+use crate::api::control::Ask;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Ban, Change, Expiry, JailId, Subject};
 use crate::firewall::Rejected;
@@ -74,6 +76,8 @@ pub(super) struct Judge {
     pub(super) dry_run: bool,
     /// What the allowlist comes to.
     pub(super) allowing: Allowing,
+    /// What it is asked from the control socket.
+    pub(super) asks: Receiver<Ask>,
 }
 
 impl Judge {
@@ -98,6 +102,7 @@ impl Judge {
                 }
             }
             let now = self.now();
+            self.answer(now);
             self.tick(now);
         }
     }

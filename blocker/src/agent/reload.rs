@@ -10,13 +10,13 @@ use std::sync::{Arc, PoisonError};
 use anyhow::Result;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use super::allow::{Answers, Refresh};
 use super::stages::Decisions;
 use super::start::{allowlist, check_machine, look_up, names, open_filled, scopes, wanted};
 use crate::api::http;
 use crate::api::metrics::SharedFirewall;
+use crate::api::model::Reloaded;
 use crate::config::Settings;
 use crate::firewall::Firewall;
 use crate::ledger::{Allowlist, Lifted, Renumbering};
@@ -24,26 +24,6 @@ use crate::problem::Problems;
 
 /// Reads the configuration that applies now, with what was typed over it.
 pub type Load = dyn Fn() -> Result<Settings> + Send + Sync;
-
-/// What the agent is told to do.
-#[derive(Debug)]
-pub enum Command {
-    /// To end.
-    Stop,
-    /// To read its configuration anew; somebody may want to hear what became of it.
-    Reload(Option<oneshot::Sender<Result<Reloaded, Vec<String>>>>),
-}
-
-/// What a reload has changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reloaded {
-    /// Jails that run since then.
-    pub added: Vec<String>,
-    /// Jails that ended with it.
-    pub removed: Vec<String>,
-    /// Bans of theirs that were lifted.
-    pub lifted: usize,
-}
 
 /// What is by other settings now.
 pub(super) struct Applied {

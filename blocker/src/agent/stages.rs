@@ -1,7 +1,7 @@
 //! The threads of the line's way: how they are joined, and how they end in order.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 use super::clock::WallClock;
 use super::ignore::{Asking, Ignore};
 use super::judge::{Allowing, Judge};
-use super::reader::{Out, Reader};
+use super::reader::{Batch, Out, Reader};
 use super::{judge, links, names, sources};
+use crate::api::control::Ask;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{JailId, Subject};
 use crate::config::JailSettings;
@@ -44,13 +45,34 @@ pub(super) struct Decisions {
     pub(super) links: LinkWatch,
     /// What the allowlist comes to.
     pub(super) allowing: Allowing,
+    /// What the judge is asked.
+    pub(super) asks: Receiver<Ask>,
     /// What the names in each jail's `ignoreip` come to.
     pub(super) ignored: Vec<Vec<IpNet>>,
+}
+
+/// Wakes the judge, as long as there is one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wake(Arc<Mutex<Option<SyncSender<Batch>>>>);
+
+impl Wake {
+    /// Has the judge look what there is to do.
+    pub(super) fn wake(&self) {
+        if let Some(judge) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Where the queue is full the judge is awake.
+            let _ = judge.try_send(Batch::default());
+        }
+    }
+
+    fn set(&self, judge: Option<SyncSender<Batch>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = judge;
+    }
 }
 
 /// The running threads.
 pub(super) struct Stages {
     stop: Stop,
+    wake: Wake,
     readers: Vec<JoinHandle<()>>,
     names: JoinHandle<()>,
     /// Where a jail has a command to be asked.
@@ -72,11 +94,13 @@ impl Stages {
         decisions: Decisions,
         firewall: &SharedFirewall,
         metrics: &Arc<Metrics>,
+        wake: Wake,
     ) -> Result<Self> {
         let stop = Stop::new().context("cannot make a stop signal")?;
         let (failures, judged) = sync_channel(BATCHES);
         let (ended, told) = mpsc::unbounded_channel();
-        let (wake, stopped) = (failures.clone(), stop.clone());
+        let (links_changed, stopped) = (failures.clone(), stop.clone());
+        wake.set(Some(failures.clone()));
         let watched = LinkWatch::open().context("cannot listen for changes of network interfaces")?;
         let (failures, ignore) = match asking(settings, metrics) {
             None => (failures, None),
@@ -121,6 +145,7 @@ impl Stages {
             links: decisions.links,
             dry_run: metrics.dry_run.get() != 0,
             allowing: decisions.allowing,
+            asks: decisions.asks,
         };
         let left = Arc::new(Mutex::new(None));
         let leaves = Arc::clone(&left);
@@ -130,10 +155,13 @@ impl Stages {
         };
         Ok(Self {
             stop,
+            wake,
             ignore,
             judge: spawn("judge".to_owned(), &ended, judge)?,
             left,
-            links: spawn("links".to_owned(), &ended, move || links::run(watched, &wake, &stopped))?,
+            links: spawn("links".to_owned(), &ended, move || {
+                links::run(watched, &links_changed, &stopped)
+            })?,
             seen: decisions.seen,
             names: spawn("names".to_owned(), &ended, move || names::run(&unresolved, &failures))?,
             readers: readers
@@ -155,6 +183,8 @@ impl Stages {
     /// where the judge had ended before.
     pub(super) fn stop(self) -> Option<Decisions> {
         self.stop.stop();
+        // The judge works until nobody can send it anything any more.
+        self.wake.set(None);
         for reader in self.readers {
             // A panic was reported by the thread itself, and through `ended`.
             let _ = reader.join();
@@ -176,6 +206,7 @@ impl Stages {
             refused: judge.refused,
             links: judge.links,
             allowing: judge.allowing,
+            asks: judge.asks,
             ignored: Vec::new(),
         })
     }

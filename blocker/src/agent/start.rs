@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -12,7 +13,8 @@ use super::clock::WallClock;
 use super::judge::Allowing;
 use super::reconcile::Reconcile;
 use super::stages::Decisions;
-use crate::config::Settings;
+use crate::api::control::{About, AboutJail, Ask};
+use crate::config::{JailSettings, Settings};
 use crate::firewall::interfaces::LinkWatch;
 use crate::firewall::{self, Firewall, JailScope, Wanted};
 use crate::ledger::brake::{Brake, Seen};
@@ -52,9 +54,23 @@ pub(super) fn names(settings: &Settings) -> Vec<String> {
     settings.jails.iter().map(|jail| jail.name.clone()).collect()
 }
 
+/// What of these settings is told.
+pub(super) fn about(settings: &Settings) -> About {
+    let jail = |jail: &JailSettings| AboutJail {
+        name: jail.name.clone(),
+        scope: jail.scope.to_string(),
+        logs: jail.logs.iter().map(ToString::to_string).collect(),
+    };
+    About {
+        configuration: settings.source.clone(),
+        jails: settings.jails.iter().map(jail).collect(),
+        broken: settings.broken.iter().map(|jail| jail.name.clone()).collect(),
+    }
+}
+
 /// The jails as the firewall knows them.
 pub(super) fn scopes(settings: &Settings) -> Vec<JailScope> {
-    let scope = |jail: &crate::config::JailSettings| JailScope {
+    let scope = |jail: &JailSettings| JailScope {
         name: jail.name.clone(),
         scope: jail.scope.clone(),
     };
@@ -96,6 +112,7 @@ pub(super) fn begin(
     looked_up: Answers,
     refresh: &Refresh,
     pins: &Path,
+    asks: Receiver<Ask>,
 ) -> Result<(Box<dyn Firewall>, Decisions)> {
     let clock = WallClock::new();
     let now = Timestamp::now();
@@ -122,6 +139,7 @@ pub(super) fn begin(
         links,
         allowing: Allowing::new(refresh.looked_up()),
         ignored: looked_up.jails,
+        asks,
     };
     Ok((opened, decisions))
 }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use super::connections;
 use super::metrics::{Metrics, plain};
 
 /// OpenMetrics 1.0, which Prometheus asks for first.
@@ -31,14 +32,9 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Serves `/metrics` for as long as it is polled.
-///
-/// # Errors
-///
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> Result<()> {
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
     let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
-    axum::serve(listener, router).await?;
-    Ok(())
+    connections::serve(listener, router).await;
 }
 
 async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {

@@ -1,4 +1,9 @@
-//! HTTP: what other programs are told. Read-only views; decisions may not enter.
+//! HTTP: what other programs are told, and what they ask for: metrics on the metrics address, everything else on the control socket.
+//! What is asked for is put to the agent's stages; decisions may not enter.
 
+pub mod connections;
+pub mod control;
 pub mod http;
 pub mod metrics;
+pub mod model;
+mod problem;

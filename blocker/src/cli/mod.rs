@@ -1,11 +1,15 @@
 //! The command line: one file a subcommand, and no logic of its own.
 
+mod bans;
 mod check;
+mod client;
 mod figures;
 mod import;
 mod progress;
+mod reload;
 mod replay;
 mod run;
+mod status;
 mod stop;
 mod test;
 
@@ -17,9 +21,13 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::client::NoAgent;
 use crate::config::{FirewallChoice, Folder, OnBroken, Settings};
 use crate::firewall::interfaces::Pattern;
 use crate::problem::{Problems, printable};
+
+/// The exit code of a command that needs a running agent, where there is none.
+const NO_AGENT: u8 = 3;
 
 /// Drops abusive mail hosts in the kernel, on the mail ports only and for a limited time.
 #[derive(Debug, Parser)]
@@ -37,6 +45,16 @@ enum Command {
     Check(Options),
     /// End the agent; its bans stay in force in the kernel until they end
     Stop(stop::Arguments),
+    /// Show how the agent is: firewall, jails, logs, and what is wrong
+    Status(status::Arguments),
+    /// Show which bans are in force
+    Bans(bans::ListArguments),
+    /// Ban a host or network, until the time is over or somebody lifts it
+    Ban(bans::BanArguments),
+    /// Lift bans before their time
+    Unban(bans::UnbanArguments),
+    /// Have the agent read its configuration anew; one that is not whole changes nothing
+    Reload(reload::Arguments),
     /// Take over another program's bans into the ledger
     Import(import::Arguments),
     /// Show what a filter finds in a log
@@ -115,6 +133,11 @@ pub fn main() -> ExitCode {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),
         Command::Stop(arguments) => stop::stop(&arguments),
+        Command::Status(arguments) => status::status(&arguments),
+        Command::Bans(arguments) => bans::list(&arguments),
+        Command::Ban(arguments) => bans::ban(arguments),
+        Command::Unban(arguments) => bans::unban(&arguments),
+        Command::Reload(arguments) => reload::reload(&arguments),
         Command::Import(arguments) => import::import(arguments),
         Command::Test(arguments) => test::test(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
@@ -123,7 +146,11 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             explain(&error);
-            ExitCode::FAILURE
+            if error.is::<NoAgent>() {
+                ExitCode::from(NO_AGENT)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

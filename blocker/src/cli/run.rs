@@ -8,7 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::RunOptions;
-use crate::agent::{self, Command};
+use crate::agent;
+use crate::api::control::Command;
 use crate::config::OnBroken;
 
 /// Commands that may wait.
@@ -35,6 +36,7 @@ pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
         let mut interrupted = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
         let mut hung_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
         let (command, commands) = mpsc::channel(COMMANDS);
+        let by_signal = command.clone();
         tokio::spawn(async move {
             loop {
                 let next = tokio::select! {
@@ -42,12 +44,12 @@ pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
                     _ = interrupted.recv() => Command::Stop,
                     _ = hung_up.recv() => Command::Reload(None),
                 };
-                if command.send(next).await.is_err() {
+                if by_signal.send(next).await.is_err() {
                     return;
                 }
             }
         });
-        agent::run(settings, Arc::new(load), commands).await
+        agent::run(settings, Arc::new(load), (command, commands)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -190,6 +190,15 @@ pub fn state(folder: Folder<'_>) -> Result<PathBuf, Problems> {
     Ok(blocker_toml::read(path)?.state.folder)
 }
 
+/// Reads a length of time in fail2ban's notation: `600`, `10m`, `1d12h`.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn length(text: &str) -> Result<SignedDuration, String> {
+    duration::parse(text)
+}
+
 /// Reads the filter of this name, with parameters, as a jail of this configuration would use it.
 #[must_use]
 pub fn filter(folder: Folder<'_>, named: &Named) -> Partial {

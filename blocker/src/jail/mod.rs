@@ -126,6 +126,12 @@ impl Jail {
         self.rules.find_time
     }
 
+    /// How long its bans last, before they grow.
+    #[must_use]
+    pub const fn ban_time(&self) -> BanTime {
+        self.rules.ban_time
+    }
+
     /// Whether it ignores all of a host or network.
     #[must_use]
     pub fn ignores(&self, subject: Subject) -> bool {

@@ -122,7 +122,7 @@ impl Judge {
         }
     }
 
-    fn lift(&mut self, reason: &str, lifted: &Lifted, now: Timestamp) {
+    pub(super) fn lift(&mut self, reason: &str, lifted: &Lifted, now: Timestamp) {
         lifted.bans.iter().for_each(|ban| self.store.lift(ban));
         self.commit(now);
         let rejected = self.apply(&lifted.changes, now);

@@ -16,6 +16,8 @@ pub struct JailMetrics {
     pub failures: Counter,
     /// Bans that it made.
     pub bans: Counter,
+    /// Bans with its scope that somebody has asked for.
+    pub bans_manual: Counter,
     /// Its bans in force.
     pub active: Gauge,
     /// Its bans that the allowlist did not let happen.
@@ -106,10 +108,18 @@ impl JailFamilies {
             jail: name.to_owned(),
             origin: Origin::Jail.name(),
         };
+        let by_hand = OriginLabels {
+            jail: name.to_owned(),
+            origin: Origin::Manual.name(),
+        };
         self.broken.get_or_create(&jail).set(0);
+        // One by one: what is got keeps the family locked until its statement ends.
+        let bans = self.bans.get_or_create(&from_jail).clone();
+        let bans_manual = self.bans.get_or_create(&by_hand).clone();
         JailMetrics {
             failures: self.failures.get_or_create(&jail).clone(),
-            bans: self.bans.get_or_create(&from_jail).clone(),
+            bans,
+            bans_manual,
             active: self.active.get_or_create(&jail).clone(),
             vetoes: self.vetoes.get_or_create(&from_jail).clone(),
             renewed: self.renewed.get_or_create(&jail).clone(),

@@ -13,9 +13,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::SharedFirewall;
+use crate::api::model;
+use crate::ban::JailId;
 use crate::firewall::{Counted, Coverage, View};
 use crate::ledger::MAX_BANS;
 
+#[derive(Clone)]
 /// What the firewall counts, and how full it and the ledger are.
 pub(super) struct Kernel {
     firewall: SharedFirewall,
@@ -24,7 +27,7 @@ pub(super) struct Kernel {
 
 /// What is known of the firewall without it, and of the jails for which it counts.
 #[derive(Clone, Default)]
-pub(super) struct Seen {
+pub struct Seen {
     /// As it was when the firewall was free last.
     pub(super) view: Option<View>,
     /// In the order of their identities.
@@ -64,7 +67,7 @@ impl Kernel {
     }
 
     /// The latest that is to be had without waiting.
-    fn look(&self) -> Seen {
+    pub(super) fn look(&self) -> Seen {
         // Before the firewall, so that jails and firewall are of the same time.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let latest = match self.firewall.try_lock() {
@@ -82,6 +85,36 @@ impl Kernel {
 }
 
 impl Seen {
+    /// What enforces bans, by name.
+    #[must_use]
+    pub fn firewall(&self) -> &'static str {
+        self.view.as_ref().map_or("none", |view| view.kind.name())
+    }
+
+    /// How each interface is covered.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<model::Interface> {
+        let view = self.view.iter();
+        let interface = |(interface, mode): (String, &str)| model::Interface {
+            interface,
+            mode: mode.to_owned(),
+        };
+        view.flat_map(covered).map(interface).collect()
+    }
+
+    /// Packets that bans of this jail have dropped; in a dry run, that they would have.
+    #[must_use]
+    pub fn dropped(&self, jail: JailId) -> u64 {
+        let counted = self
+            .view
+            .as_ref()
+            .and_then(|view| view.counters().ok())
+            .unwrap_or_default();
+        let of_jail = counted.iter().filter(|counted| counted.jail == jail);
+        let dropped = of_jail.filter(|counted| matches!(counted.outcome, Outcome::Dropped | Outcome::WouldDrop));
+        dropped.map(|counted| counted.packets).sum()
+    }
+
     fn fills(&self) -> Vec<Fill> {
         let maps = self.view.iter().flat_map(|view| &view.maps).map(|map| Fill {
             map: map.name.clone(),
@@ -192,8 +225,8 @@ fn encode_maps<'a>(
     Ok(())
 }
 
-/// One for each interface that is meant to be covered.
-fn encode_coverage(view: &View, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+/// What enforces bans on each interface that is meant to be covered.
+fn covered(view: &View) -> Vec<(String, &'static str)> {
     let covered = view.coverage.iter();
     let mut covered: Vec<(String, &str)> = covered
         .map(|Coverage { interface, by }| (interface.clone(), by.name()))
@@ -201,9 +234,14 @@ fn encode_coverage(view: &View, encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
     if covered.is_empty() {
         covered.push(("all".to_owned(), view.kind.name()));
     }
+    covered
+}
+
+/// One for each interface that is meant to be covered.
+fn encode_coverage(view: &View, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let help = "What enforces bans on an interface: driver or generic for XDP, nftables, or nothing";
     let mut metric = encoder.encode_descriptor("firewall_info", help, None, MetricType::Gauge)?;
-    for (interface, mode) in covered {
+    for (interface, mode) in covered(view) {
         let labels = InterfaceLabels { interface, mode };
         metric.encode_family(&labels)?.encode_gauge(&1_i64)?;
     }

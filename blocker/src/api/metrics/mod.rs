@@ -24,11 +24,13 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use self::jail::JailMetrics;
+pub use self::kernel::Seen;
 pub use self::source::LineMetrics;
 
 use self::jail::JailFamilies;
-use self::kernel::{Kernel, Seen};
+use self::kernel::Kernel;
 use self::source::SourceFamilies;
+use super::model;
 use crate::ban::JailId;
 use crate::firewall::Firewall;
 
@@ -47,6 +49,7 @@ pub struct Metrics {
     /// In the order of the jails' identities.
     jails: RwLock<Vec<Arc<JailMetrics>>>,
     seen: Arc<Mutex<Seen>>,
+    kernel: Kernel,
     sources: SourceFamilies,
     /// Look-ups for the allowlist that had no answer.
     pub refresh_errors: Counter,
@@ -94,12 +97,14 @@ impl Metrics {
         let ratio: Gauge<f64, AtomicU64> = registered(&mut registry, "enforced_ratio", help, Gauge::default());
         ratio.set(1.0);
         let seen = Arc::default();
-        registry.register_collector(Box::new(Kernel::new(Arc::clone(&firewall), Arc::clone(&seen))));
+        let kernel = Kernel::new(Arc::clone(&firewall), Arc::clone(&seen));
+        registry.register_collector(Box::new(kernel.clone()));
         let metrics = Self {
             registry,
             families,
             jails: RwLock::default(),
             seen,
+            kernel,
             sources,
             refresh_errors,
             detection,
@@ -120,6 +125,7 @@ impl Metrics {
     /// whose lock is held meanwhile; what was counted for a name counts on.
     pub fn set_jails(&self, jails: &[String], broken: &[String], firewall: Option<&dyn Firewall>) {
         self.families.all_run();
+        self.sources.none_is_read();
         let metrics: Vec<Arc<JailMetrics>> = jails.iter().map(|name| Arc::new(self.families.jail(name))).collect();
         broken.iter().for_each(|name| self.families.does_not_run(name));
         let now = Seen {
@@ -153,6 +159,24 @@ impl Metrics {
     #[must_use]
     pub fn lines(&self, source: &str) -> LineMetrics {
         self.sources.source(source)
+    }
+
+    /// The sources that are read now.
+    #[must_use]
+    pub fn sources(&self) -> Vec<model::Source> {
+        self.sources.all()
+    }
+
+    /// How much of what is banned the kernel enforces, from 0 to 1.
+    #[must_use]
+    pub fn enforced_ratio(&self) -> f64 {
+        self.ratio.get()
+    }
+
+    /// What there is to see of the firewall now, without waiting for it.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.kernel.look()
     }
 
     /// All metrics as OpenMetrics text; the kernel's counters are read now.

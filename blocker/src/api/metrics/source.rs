@@ -1,6 +1,8 @@
 //! What is counted for each log.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::counters;
+use crate::api::model;
 
 /// A source's counters: every line is in exactly one of the first four.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub(super) struct SourceFamilies {
     lines: Family<LineLabels, Counter>,
     cut: Family<SourceLabels, Counter>,
     lag: Family<SourceLabels, Gauge<f64, AtomicU64>>,
+    /// Those that are read now, by name.
+    read: Arc<Mutex<BTreeMap<String, LineMetrics>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,7 +65,27 @@ impl SourceFamilies {
                 "Log lines read only up to the longest length",
             ),
             lag,
+            read: Arc::default(),
         }
+    }
+
+    /// Forgets which sources are read; what was counted of them stays.
+    pub(super) fn none_is_read(&self) {
+        let before = std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner));
+        for name in before.into_keys() {
+            self.lag.remove(&SourceLabels { source: name });
+        }
+    }
+
+    /// The sources that are read.
+    pub(super) fn all(&self) -> Vec<model::Source> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = |(name, lines): (&String, &LineMetrics)| model::Source {
+            name: name.clone(),
+            lines: lines.matched.get() + lines.ignored.get() + lines.missed.get() + lines.undated.get(),
+            lag_seconds: lines.lag.get(),
+        };
+        read.iter().map(source).collect()
     }
 
     /// The counters of the source of this name.
@@ -75,13 +100,16 @@ impl SourceFamilies {
         let labels = SourceLabels {
             source: name.to_owned(),
         };
-        LineMetrics {
+        let metrics = LineMetrics {
             matched: counter("matched"),
             ignored: counter("ignored"),
             missed: counter("missed"),
             undated: counter("undated"),
             cut: self.cut.get_or_create(&labels).clone(),
             lag: self.lag.get_or_create(&labels).clone(),
-        }
+        };
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.insert(name.to_owned(), metrics.clone());
+        metrics
     }
 }

@@ -1,0 +1,103 @@
+//! What is put to the judge, who knows the bans, and how it answers.
+
+use ipnet::IpNet;
+use jiff::SignedDuration;
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use crate::api::model;
+use crate::ban::{JailId, Subject};
+
+/// What the judge is asked. Who has asked may be gone when it answers.
+#[derive(Debug)]
+pub enum Ask {
+    /// Which bans are in force.
+    Bans(Query, oneshot::Sender<Page>),
+    /// To ban.
+    Ban(Newly, oneshot::Sender<Result<Vec<model::Ban>, Refusal>>),
+    /// To lift bans; says how many they were.
+    Unban(Which, oneshot::Sender<Result<u64, Refusal>>),
+}
+
+/// Bans.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Which {
+    /// Of this jail.
+    pub jail: Option<String>,
+    /// That cover this.
+    pub covering: Option<Subject>,
+    /// That lie in this.
+    pub within: Option<IpNet>,
+}
+
+/// In which order bans are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sort {
+    /// By address.
+    #[default]
+    Address,
+    /// The latest first.
+    Since,
+    /// The one that ends first, first.
+    Until,
+    /// The one with the most failures first.
+    Failures,
+    /// The one with the most packets first.
+    Packets,
+}
+
+/// Some of the bans in force, in an order.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Which.
+    pub which: Which,
+    /// In which order.
+    pub sort: Sort,
+    /// Those after this one.
+    pub after: Option<Cursor>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A ban's place in an order.
+pub type Cursor = (i128, Subject, JailId);
+
+/// Some of the bans.
+#[derive(Debug)]
+pub struct Page {
+    /// The bans.
+    pub bans: Vec<model::Ban>,
+    /// Where the next ones begin; none where these are the last.
+    pub next: Option<Cursor>,
+}
+
+/// A ban that somebody wants.
+#[derive(Clone, Debug)]
+pub struct Newly {
+    /// Whom.
+    pub subject: Subject,
+    /// In this jail, or in each.
+    pub jail: Option<String>,
+    /// For so long, or as long as the jail bans.
+    pub length: Option<SignedDuration>,
+}
+
+/// Why the judge does not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No jail has this name.
+    #[error("there is no jail `{name}`; there are {}", jails.join(", "))]
+    NoSuchJail {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        jails: Vec<String>,
+    },
+    /// The allowlist always wins.
+    #[error("{0} is not banned: the allowlist covers it")]
+    Allowed(Subject),
+    /// The ledger holds as many bans as it may.
+    #[error("the ledger is full")]
+    Full,
+}

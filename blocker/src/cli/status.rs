@@ -1,0 +1,141 @@
+//! `blocker status`: how the agent is.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Result;
+use jiff::Timestamp;
+
+use super::client::{Client, Where};
+use super::figures::{grouped, since};
+use super::written;
+use crate::api::model::Status;
+use crate::problem::printable;
+
+/// What `status` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    place: Where,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn status(arguments: &Arguments) -> Result<ExitCode> {
+    let status: Status = Client::new(&arguments.place)?.get("/v1/status", &[])?;
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        return written(writeln!(out, "{}", serde_json::to_string(&status)?));
+    }
+    written(out.write_all(text(&status, Timestamp::now()).as_bytes()))
+}
+
+/// The status for people: what is wrong first.
+fn text(status: &Status, now: Timestamp) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let bad = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    for problem in problems(status) {
+        lines.push(format!("{bad}! {problem}{bad:#}"));
+    }
+    if status.dry_run {
+        lines.push("this is a dry run: what would be dropped is counted, and nothing is dropped".to_owned());
+    }
+    let mut row = |what: &str, value: String| lines.push(format!("{what:<11}{value}"));
+    row(
+        "agent",
+        format!(
+            "blocker {}, process {}, for {}",
+            printable(&status.version),
+            status.pid,
+            since(status.started, now)
+        ),
+    );
+    row("reads", printable(&status.configuration).to_string());
+    let interfaces = status.interfaces.iter();
+    let interfaces: Vec<String> = interfaces
+        .map(|one| format!("{} ({})", printable(&one.interface), printable(&one.mode)))
+        .collect();
+    row(
+        "firewall",
+        format!("{} on {}", printable(&status.firewall), interfaces.join(", ")),
+    );
+    row(
+        "bans",
+        format!(
+            "{} in force, {:.1} % of them enforced",
+            grouped(status.bans),
+            status.enforced_ratio * 100.0
+        ),
+    );
+    row("dropped", format!("{} packets", grouped(status.dropped_packets)));
+    lines.push(String::new());
+    let width = |names: &mut dyn Iterator<Item = usize>, least| names.max().unwrap_or(0).max(least);
+    let jail = width(&mut status.jails.iter().map(|jail| jail.name.len()), "jail".len());
+    lines.push(format!(
+        "{:<jail$}  {:>9}  {:>11}  {:>9}  {:>13}  scope",
+        "jail", "bans", "made so far", "failures", "dropped"
+    ));
+    for one in &status.jails {
+        lines.push(format!(
+            "{:<jail$}  {:>9}  {:>11}  {:>9}  {:>13}  {}",
+            printable(&one.name).to_string(),
+            grouped(one.bans),
+            grouped(one.bans_made),
+            grouped(one.failures),
+            grouped(one.dropped_packets),
+            printable(&one.scope)
+        ));
+    }
+    lines.push(String::new());
+    let source = width(&mut status.sources.iter().map(|source| source.name.len()), "log".len());
+    lines.push(format!("{:<source$}  {:>13}  behind", "log", "lines"));
+    for one in &status.sources {
+        let lag = if one.lag_seconds < 1.0 {
+            "no".to_owned()
+        } else {
+            format!("{:.0} s", one.lag_seconds)
+        };
+        lines.push(format!(
+            "{:<source$}  {:>13}  {lag}",
+            printable(&one.name).to_string(),
+            grouped(one.lines)
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What somebody should look at.
+fn problems(status: &Status) -> Vec<String> {
+    let mut problems = Vec::new();
+    if status.brake_engaged {
+        problems.push(
+            "the brake holds: nobody new is banned; has a filter gone wild? the agent's log says more".to_owned(),
+        );
+    }
+    if !status.ledger_durable {
+        problems
+            .push("bans are not written to disk: a restart would lose the latest; the agent's log says why".to_owned());
+    }
+    if status.enforced_ratio < 1.0 {
+        problems.push("the kernel does not enforce all bans; the agent's log says why".to_owned());
+    }
+    for one in status.interfaces.iter().filter(|one| one.mode == "none") {
+        problems.push(format!("nothing enforces bans on {}", printable(&one.interface)));
+    }
+    for one in status.sources.iter().filter(|one| one.lag_seconds >= 60.0) {
+        problems.push(format!(
+            "{} is read {:.0} s late, or cannot be read",
+            printable(&one.name),
+            one.lag_seconds
+        ));
+    }
+    for jail in &status.broken_jails {
+        problems.push(format!(
+            "jail {} does not run: `blocker check` says why",
+            printable(jail)
+        ));
+    }
+    problems
+}

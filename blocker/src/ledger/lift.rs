@@ -1,9 +1,10 @@
 //! Lifts bans before their time.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use super::{Allowlist, Ledger};
-use crate::ban::{Ban, Change, Subject};
+use crate::ban::{Ban, Change, Expiry, Subject};
 
 /// Bans that were lifted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,28 +25,24 @@ impl Ledger {
 
     /// Lifts every ban of which `free` says so.
     pub fn lift(&mut self, free: impl Fn(&Ban) -> bool) -> Lifted {
-        let mut lifted = Lifted::default();
-        let mut subjects: Vec<Subject> = Vec::new();
-        for (subject, bans) in &mut self.bans {
-            let before = lifted.bans.len();
-            lifted.bans.extend(bans.extract_if(.., |ban| free(ban)));
-            if lifted.bans.len() > before {
-                subjects.push(*subject);
-            }
-        }
-        if subjects.is_empty() {
+        let mut lifted = Lifted {
+            bans: self.bans.all().filter(|ban| free(ban)).cloned().collect(),
+            changes: Vec::new(),
+        };
+        if lifted.bans.is_empty() {
             return lifted;
         }
-        self.bans.retain(|_, bans| !bans.is_empty());
-        self.count -= lifted.bans.len();
         for ban in &lifted.bans {
+            self.bans.remove(ban.subject, ban.jail);
             *self.active.entry(ban.jail).or_default() -= 1;
         }
-        let bans = &self.bans;
-        self.ends.retain(|Reverse((_, subject, jail))| {
-            let known = bans.get(subject);
-            known.is_some_and(|bans| bans.iter().any(|ban| ban.jail == *jail))
+        let ends = self.bans.all().filter_map(|ban| match ban.until {
+            Expiry::At(end) => Some(Reverse((end, self.bans.place(ban.subject)))),
+            Expiry::Never => None,
         });
+        self.ends = ends.collect();
+        self.shrink();
+        let subjects: BTreeSet<Subject> = lifted.bans.iter().map(|ban| ban.subject).collect();
         lifted.changes = subjects.into_iter().map(|subject| self.change(subject)).collect();
         lifted
     }

@@ -1,6 +1,5 @@
 //! Bans under the numbers that jails have after a reload.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::Ledger;
@@ -33,7 +32,7 @@ impl Renumbering {
 impl Ledger {
     /// Has every ban counted under its jail's new number. Those of jails that are gone have been lifted before.
     pub fn renumber(&mut self, numbers: &Renumbering) {
-        for ban in self.bans.values_mut().flatten() {
+        for ban in self.bans.all_mut() {
             if let Some(jail) = numbers.of(ban.jail) {
                 ban.jail = jail;
             }
@@ -42,9 +41,5 @@ impl Ledger {
         self.active = active
             .filter_map(|(jail, count)| Some((numbers.of(jail)?, count)))
             .collect::<HashMap<_, _>>();
-        let ends = std::mem::take(&mut self.ends).into_iter();
-        self.ends = ends
-            .filter_map(|Reverse((end, subject, jail))| Some(Reverse((end, subject, numbers.of(jail)?))))
-            .collect();
     }
 }

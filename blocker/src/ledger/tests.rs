@@ -165,3 +165,17 @@ fn when_the_clock_is_set_each_ban_has_as_long_to_go_as_before() {
         assert_eq!(ledger.count(), 1);
     }
 }
+
+#[test]
+fn a_ban_that_was_extended_ends_after_those_of_other_jails_and_costs_no_memory() {
+    let mut ledger = ledger();
+    ledger.enter(ban(HOST, 0, until(30)));
+    ledger.enter(ban(HOST, 1, until(60)));
+    ledger.enter(ban(HOST, 2, Expiry::Never));
+    ledger.enter(ban(HOST, 0, until(90)));
+    assert_eq!(ledger.expire(at(30)), (vec![], vec![]));
+    assert_eq!(ledger.expire(at(60)).0, [ban(HOST, 1, until(60))]);
+    assert_eq!(ledger.expire(at(89)).0, []);
+    assert_eq!(ledger.expire(at(90)).1, [held(HOST, &[(2, Expiry::Never)])]);
+    assert_eq!((ledger.ends.len(), ledger.count(), ledger.len()), (0, 1, 1));
+}

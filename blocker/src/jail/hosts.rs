@@ -28,8 +28,8 @@ pub(super) struct Hosts {
 impl Hosts {
     pub(super) fn new() -> Self {
         Self {
-            once: LruCache::new(MAX_ONCE),
-            more: LruCache::new(MAX_MORE),
+            once: LruCache::sparse(MAX_ONCE),
+            more: LruCache::sparse(MAX_MORE),
         }
     }
 

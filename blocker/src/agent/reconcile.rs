@@ -9,9 +9,12 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 use crate::ban::{Ban, Change, JailId, Origin};
-use crate::firewall::{Firewall, InForce, Inherited};
+use crate::firewall::{Firewall, InForce, Inherited, Rejected};
 use crate::ledger::store::Store;
 use crate::ledger::{Entry, Ledger};
+
+/// Changes that are put into the kernel at a time: enough for its batches, and little memory.
+const TOGETHER: usize = 8192;
 
 /// The ledger, and the names of the jails in the order of their identities.
 pub(super) struct Reconcile<'a> {
@@ -26,7 +29,7 @@ impl InForce for Reconcile<'_> {
     fn take_over(&mut self, left: Vec<Inherited>) {
         let (mut taken, mut lifted) = (0_usize, 0_usize);
         for Inherited { jail, subject, until } in left {
-            let Some(id) = self.jails.iter().position(|known| *known == jail) else {
+            let Some(id) = self.jails.iter().position(|known| **known == *jail) else {
                 lifted += 1;
                 continue;
             };
@@ -63,13 +66,22 @@ impl InForce for Reconcile<'_> {
 
     fn fill(&mut self, firewall: &mut dyn Firewall) -> Result<()> {
         firewall.allow(self.ledger.allowlist().networks())?;
-        let changes: Vec<Change> = self.ledger.changes().collect();
-        let rejected = firewall.apply(&changes, self.now);
+        let (mut rejected, mut first) = (0, None);
+        let mut all = self.ledger.changes();
+        loop {
+            let changes: Vec<Change> = all.by_ref().take(TOGETHER).collect();
+            if changes.is_empty() {
+                break;
+            }
+            let refused = firewall.apply(&changes, self.now);
+            rejected += refused.len();
+            first = first.or_else(|| refused.into_iter().next());
+        }
         // Those that it refused are found and tried again by the next comparison.
-        if let Some(first) = rejected.first() {
+        if let Some(Rejected { error, .. }) = first {
             tracing::error!(
-                bans = rejected.len(),
-                error = format!("{:#}", first.error),
+                bans = rejected,
+                error = format!("{error:#}"),
                 "bans are not enforced; trying again within a minute"
             );
         }

@@ -13,6 +13,7 @@ pub mod view;
 pub mod xdp;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::choice::{Wanted, clear, open};
@@ -106,7 +107,7 @@ pub struct Knocks {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inherited {
     /// The name of the jail that it counts for.
-    pub jail: String,
+    pub jail: Arc<str>,
     /// Who is banned.
     pub subject: Subject,
     /// When it ends.

@@ -127,6 +127,8 @@ impl Xdp {
         let scopes = ScopeBits::new(jails)?;
         let log_level = kernel_log::level();
         let mut loader = EbpfLoader::new();
+        // The program asks for no type of the kernel's own: their description would take 15 MB while it is loaded.
+        loader.btf(None);
         for hosts in [map::IPV4_HOSTS, map::IPV6_SUBNETS, map::IPV6_HOSTS, map::ENDS] {
             loader.map_max_entries(hosts, sizes.addresses);
         }

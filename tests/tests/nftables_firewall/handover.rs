@@ -15,7 +15,7 @@ use crate::{HOUR, MAIL, SUBMISSION, apply, ban, jails, open};
 fn changes(inherited: &[Inherited]) -> Vec<Change> {
     let jails = jails();
     let change = |inherited: &Inherited| {
-        let jail = jails.iter().position(|jail| jail.name == inherited.jail)?;
+        let jail = jails.iter().position(|jail| *jail.name == *inherited.jail)?;
         Some(Change {
             subject: inherited.subject,
             bans: vec![Enforced {

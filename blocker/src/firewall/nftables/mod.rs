@@ -157,6 +157,7 @@ impl Nftables {
             Err(errno) => return Err(errno).context("nftables: the table inet blocker cannot be read"),
         }
         for (jail, names) in self.jails.iter().zip(&self.names) {
+            let jail: Arc<str> = jail.name.as_str().into();
             for place in Place::all(JailId(0)) {
                 let set = names.set(place.family, place.prefix_len);
                 let mut held = Held::new();
@@ -164,7 +165,7 @@ impl Nftables {
                     .with_context(|| format!("nftables: the set {set:?} cannot be read"))?;
                 for (subject, bans) in held {
                     all.extend(bans.into_iter().map(|(_, left)| Inherited {
-                        jail: jail.name.clone(),
+                        jail: Arc::clone(&jail),
                         subject,
                         // A sum beyond the calendar has no end.
                         until: left.map_or(Expiry::Never, |left| {

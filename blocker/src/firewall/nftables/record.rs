@@ -75,7 +75,8 @@ impl Record {
 
     /// Notes edits that the kernel has confirmed.
     pub fn note(&mut self, subject: Subject, edits: &[Edit], at: Instant) {
-        let held = self.held.entry(subject).or_default();
+        // Nearly always there is one.
+        let held = self.held.entry(subject).or_insert_with(|| Vec::with_capacity(1));
         for edit in edits {
             held.retain(|held| held.jail != edit.jail);
             match edit.span {

@@ -1,6 +1,7 @@
 //! What an agent before this one has left in force: its bans, and what was counted.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ahash::HashMap;
 use anyhow::{Context as _, Result};
@@ -24,7 +25,7 @@ pub(super) type Name = [u8; NAME_LEN];
 /// The maps of an agent before this one.
 pub(super) struct Former {
     /// Names of its jails, by their index in the kernel.
-    jails: Vec<String>,
+    jails: Vec<Arc<str>>,
     ends: HashMap<u32, Ends>,
     bans: Vec<(Subject, Ban)>,
     counters: PerCpuArray<MapData, Counter>,
@@ -68,7 +69,7 @@ impl Former {
                 };
                 if let Some(until) = wall_time(until, &clock) {
                     all.push(Inherited {
-                        jail: name.clone(),
+                        jail: Arc::clone(name),
                         subject: *subject,
                         until,
                     });
@@ -91,7 +92,7 @@ impl Former {
 
     /// What was counted for a jail of this name, here and before.
     pub(super) fn counted(&self, jail: &str, family: Family, outcome: Outcome) -> Result<Counter> {
-        let Some(index) = self.jails.iter().position(|name| name == jail) else {
+        let Some(index) = self.jails.iter().position(|name| **name == *jail) else {
             return Ok(Counter::default());
         };
         let slot = map::counter_slot(index as u16, family, outcome);
@@ -115,9 +116,9 @@ pub(super) fn names<'a>(jails: impl Iterator<Item = &'a str>) -> impl Iterator<I
     })
 }
 
-fn text(name: &Name) -> String {
+fn text(name: &Name) -> Arc<str> {
     let len = name.iter().position(|byte| *byte == 0).unwrap_or(NAME_LEN);
-    String::from_utf8_lossy(&name[..len]).into_owned()
+    String::from_utf8_lossy(&name[..len]).into()
 }
 
 fn bans(folder: &Path) -> Result<Vec<(Subject, Ban)>> {

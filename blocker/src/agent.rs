@@ -43,6 +43,7 @@ use crate::ban::JailId;
 use crate::config::Settings;
 use crate::firewall;
 use crate::instance::{Instance, Namespace};
+use crate::memory;
 use crate::privileges;
 use crate::service;
 
@@ -166,6 +167,7 @@ impl Agent {
         let watchdog = tokio::spawn(service::keep_watchdog_quiet(stages.pulses.clone()));
         self.report_ready(bans);
         service::ready();
+        memory::give_back();
         let next = tokio::select! {
             next = self.next(load, commands) => Ok(next),
             error = stages.failed() => Err(error),

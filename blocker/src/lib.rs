@@ -14,6 +14,7 @@ pub mod instance;
 pub mod jail;
 pub mod ledger;
 pub mod machine;
+mod memory;
 pub mod privileges;
 pub mod problem;
 pub mod replay;

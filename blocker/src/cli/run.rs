@@ -11,11 +11,13 @@ use super::RunOptions;
 use crate::agent;
 use crate::api::control::Command;
 use crate::config::OnBroken;
+use crate::memory;
 
 /// Commands that may wait.
 const COMMANDS: usize = 8;
 
 pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
+    memory::be_thrifty();
     let on_broken = if run.skip_broken_jails {
         OnBroken::Skip
     } else {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{Judge, RETRIES};
 use crate::agent::reconcile::Reconcile;
 use crate::ban::{Change, Subject};
+use crate::memory;
 
 impl Judge {
     /// What of the refused is to be tried next: in turn, since where one map is full, others may have room.
@@ -80,5 +81,7 @@ impl Judge {
             ),
         }
         self.metrics.enforced(wanted.len(), self.refused.len());
+        drop(wanted);
+        memory::give_back();
     }
 }

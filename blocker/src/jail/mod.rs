@@ -73,6 +73,8 @@ pub struct Jail {
     answered: HashMap<Subject, Timestamp>,
     /// Whether it has counted lines that are read again: not in a former agent, but itself.
     goes_on: bool,
+    /// The latest of them. Once it is too old to count, they are forgotten.
+    last_answered: Timestamp,
     /// Attackers choose the identities: they are kept as numbers of one length, which nobody can foresee.
     identities: RandomState,
 }
@@ -87,6 +89,7 @@ impl Jail {
             hosts: Hosts::new(),
             answered: HashMap::new(),
             goes_on: false,
+            last_answered: Timestamp::MIN,
             identities: RandomState::new(),
         }
     }
@@ -110,6 +113,7 @@ impl Jail {
     /// Takes note that failures of a host or network up to this one have led to a ban, although it does not know them.
     pub fn has_answered(&mut self, subject: Subject, last: Timestamp) {
         self.answered.insert(subject, last);
+        self.last_answered = self.last_answered.max(last);
     }
 
     /// Moves what it remembers with the wall clock, which was set by `step`.
@@ -118,6 +122,7 @@ impl Jail {
         for last in self.answered.values_mut() {
             *last = moved(*last, step);
         }
+        self.last_answered = moved(self.last_answered, step);
     }
 
     /// The time in which failures must lie.
@@ -172,8 +177,12 @@ impl Jail {
         }
         // A line from the future is a line of now: nobody is banned for longer because a clock is wrong.
         let time = failure.time.min(now);
-        if time < now.saturating_sub(self.rules.find_time).unwrap_or(Timestamp::MIN) {
+        let oldest = now.saturating_sub(self.rules.find_time).unwrap_or(Timestamp::MIN);
+        if time < oldest {
             return Decision::Late;
+        }
+        if self.last_answered < oldest && !self.answered.is_empty() {
+            self.answered = HashMap::new();
         }
         // What was written down of a ban has microseconds.
         let answered = self.answered.get(&subject);

@@ -90,6 +90,18 @@ fn lines_that_were_read_before_the_clock_was_put_back_lead_to_nothing_when_they_
 }
 
 #[test]
+fn what_a_former_agent_has_banned_for_is_forgotten_when_it_is_too_old_to_count() {
+    let mut jail = jail(2);
+    for host in 0..=255 {
+        jail.has_answered(Subject::host(IpAddr::from([192, 0, 2, host])), at(NOW));
+    }
+    assert_eq!(jail.count(&failure(8, NOW + 1), at(NOW + 600)), Decision::Counted);
+    assert_eq!(jail.answered.len(), 256);
+    assert_eq!(jail.count(&failure(9, NOW + 2), at(NOW + 601)), Decision::Counted);
+    assert_eq!(jail.answered.capacity(), 0);
+}
+
+#[test]
 fn the_ban_comes_with_the_last_failure_and_lasts_from_it() {
     let mut jail = jail(2);
     assert_eq!(jail.count(&failure(7, NOW - 10), at(NOW)), Decision::Counted);

@@ -13,8 +13,6 @@ mod brake;
 mod import;
 #[path = "ledger/increment.rs"]
 mod increment;
-#[path = "ledger/many.rs"]
-mod many;
 #[path = "ledger/renew.rs"]
 mod renew;
 

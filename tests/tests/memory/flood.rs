@@ -16,7 +16,7 @@ const HOSTS: u32 = 1_000_000;
 const CHUNK: u32 = 10_000;
 /// In KiB, with four jails.
 const BOUND: u64 = 100 * MIB + DEBUG;
-/// For all of them. A release reads as many with four jails in 10 s.
+/// For all of them. A release reads as many with four jails in 20 s.
 const TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 180 } else { 60 });
 /// For an answer in the midst of it.
 const PROMPT: Duration = Duration::from_secs(2);

@@ -98,7 +98,7 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
         links: LinkWatch::open().unwrap(),
         dry_run: false,
         allowing: Allowing::default(),
-        asks: sync_channel(1).1,
+        asks: std::sync::mpsc::sync_channel(1).1,
     };
     (judge, asked, folder)
 }

@@ -17,6 +17,7 @@ mod sources;
 mod stages;
 mod start;
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,8 @@ struct Agent {
     server: Option<JoinHandle<()>>,
     control: Arc<Control>,
     wake: Wake,
+    /// Reloads that were asked for while another was under way.
+    waiting: VecDeque<Tell>,
 }
 
 /// Runs the agent until it is told to stop, or something fails. `load` reads the configuration anew when it is told to.
@@ -108,7 +111,6 @@ pub async fn run(
     let control = Arc::new(Control {
         started: begun,
         metrics: Arc::clone(&metrics),
-        firewall: Arc::clone(&firewall),
         about: RwLock::default(),
         commands: commander,
         judge,
@@ -118,6 +120,7 @@ pub async fn run(
     let mut agent = Agent {
         control,
         wake,
+        waiting: VecDeque::new(),
         settings,
         pins,
         firewall,
@@ -186,13 +189,32 @@ impl Agent {
     }
 
     /// Waits for what is to be done next: to end, or to go on by a configuration that was found to be whole.
-    async fn next(&self, load: &Arc<Load>, commands: &mut mpsc::Receiver<Command>) -> Option<(Checked, Tell)> {
+    async fn next(&mut self, load: &Arc<Load>, commands: &mut mpsc::Receiver<Command>) -> Option<(Checked, Tell)> {
         loop {
-            let Command::Reload(tell) = commands.recv().await? else {
-                return None;
+            let tell = match self.waiting.pop_front() {
+                Some(tell) => tell,
+                None => match commands.recv().await? {
+                    Command::Reload(tell) => tell,
+                    Command::Stop => return None,
+                },
             };
             service::reloading();
-            match check(Arc::clone(load), &self.settings).await {
+            let checked = {
+                let checking = check(Arc::clone(load), &self.settings);
+                tokio::pin!(checking);
+                loop {
+                    // Names are waited for, but not by who wants the agent to end.
+                    let command = tokio::select! {
+                        checked = &mut checking => break checked,
+                        command = commands.recv() => command?,
+                    };
+                    match command {
+                        Command::Stop => return None,
+                        Command::Reload(tell) => self.waiting.push_back(tell),
+                    }
+                }
+            };
+            match checked {
                 Ok(checked) => return Some((checked, tell)),
                 Err(problems) => {
                     refuse(tell, problems);
@@ -217,6 +239,7 @@ impl Agent {
                 Err(error) => {
                     refuse(tell, vec![format!("{error:#}")]);
                     let refresh = look_up(&self.settings);
+                    left.ignored = refresh.answers().jails;
                     left.allowing = Allowing::anew(refresh.looked_up(), left.ledger.allowlist().clone());
                     return Ok((left, refresh));
                 }

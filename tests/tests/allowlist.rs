@@ -282,3 +282,25 @@ fn check_shows_what_the_allowlist_comes_to_and_what_is_not_answered() {
         assert!(said.contains(&format!("{source}: ")), "{said}");
     }
 }
+
+#[test]
+fn the_agent_ends_at_once_while_a_reload_waits_for_names() {
+    let relay = Relay::new("3600");
+    allow(&relay, "names = [\"friend.example\"]");
+    // It takes every question and never answers.
+    let mute = relay.lab.relay().enter(|| UdpSocket::bind("127.0.0.53:53").unwrap());
+    let mute = mute.unwrap();
+    let mut agent = start(&relay, "nftables");
+    mute.set_nonblocking(true).unwrap();
+    while mute.recv(&mut [0; 512]).is_ok() {}
+    agent.signal(nix::sys::signal::Signal::SIGHUP);
+    eventually("the name is asked for again", || mute.recv(&mut [0; 512]).is_ok());
+    let began = Instant::now();
+    let (status, said) = agent.stop();
+    assert!(status.success(), "{said}");
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}: {said}",
+        began.elapsed()
+    );
+}

@@ -237,7 +237,8 @@ impl Refresh {
         }
     }
 
-    fn answers(&self) -> Answers {
+    /// What is known now.
+    pub(super) fn answers(&self) -> Answers {
         let networks = |sources: &Vec<Source>| {
             let known = sources.iter().filter_map(|source| self.known.get(source));
             let all: Networks = known

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 pub use self::ask::{Ask, Cursor, Newly, Page, Query, Refusal, Sort, Which};
 pub use self::socket::{Socket, bind};
-use super::metrics::{Metrics, SharedFirewall};
+use super::metrics::Metrics;
 use super::model;
 use super::problem::Problem;
 
@@ -75,8 +75,6 @@ pub struct Control {
     pub started: Timestamp,
     /// What it counts.
     pub metrics: Arc<Metrics>,
-    /// What enforces.
-    pub firewall: SharedFirewall,
     /// What it goes by; another after each reload.
     pub about: RwLock<About>,
     /// What it does.

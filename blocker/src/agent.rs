@@ -17,7 +17,6 @@ mod sources;
 mod stages;
 mod start;
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,7 +51,7 @@ use crate::service;
 const ASKS: usize = 16;
 
 /// Who wants to hear what became of a reload.
-type Tell = Option<oneshot::Sender<Result<Reloaded, Vec<String>>>>;
+type Tell = Vec<oneshot::Sender<Result<Reloaded, Vec<String>>>>;
 
 /// The agent, between one start of its stages and the next.
 struct Agent {
@@ -63,8 +62,10 @@ struct Agent {
     server: Option<JoinHandle<()>>,
     control: Arc<Control>,
     wake: Wake,
-    /// Reloads that were asked for while another was under way.
-    waiting: VecDeque<Tell>,
+    /// Whether a reload was asked for while another was under way, and who wants to hear of it.
+    waiting: Option<Tell>,
+    /// What the last reload has changed, and whom it is to be told once everything runs.
+    reloaded: Option<(Reloaded, Tell)>,
 }
 
 /// Runs the agent until it is told to stop, or something fails. `load` reads the configuration anew when it is told to.
@@ -120,7 +121,8 @@ pub async fn run(
     let mut agent = Agent {
         control,
         wake,
-        waiting: VecDeque::new(),
+        waiting: None,
+        reloaded: None,
         settings,
         pins,
         firewall,
@@ -138,6 +140,8 @@ pub async fn run(
         };
     };
     controlled.abort();
+    // The socket's file goes while nobody else can be the agent here.
+    let _ = controlled.await;
     agent.end(&namespace)?;
     result
 }
@@ -168,6 +172,7 @@ impl Agent {
         *self.control.about.write().unwrap_or_else(PoisonError::into_inner) = about(&self.settings);
         let refreshing = tokio::spawn(refresh.run(self.metrics.refresh_errors.clone()));
         let watchdog = tokio::spawn(service::keep_watchdog_quiet(stages.pulses.clone()));
+        self.tell_reloaded();
         self.report_ready(bans);
         service::ready();
         memory::give_back();
@@ -191,10 +196,10 @@ impl Agent {
     /// Waits for what is to be done next: to end, or to go on by a configuration that was found to be whole.
     async fn next(&mut self, load: &Arc<Load>, commands: &mut mpsc::Receiver<Command>) -> Option<(Checked, Tell)> {
         loop {
-            let tell = match self.waiting.pop_front() {
+            let tell: Tell = match self.waiting.take() {
                 Some(tell) => tell,
                 None => match commands.recv().await? {
-                    Command::Reload(tell) => tell,
+                    Command::Reload(tell) => tell.into_iter().collect(),
                     Command::Stop => return None,
                 },
             };
@@ -210,14 +215,15 @@ impl Agent {
                     };
                     match command {
                         Command::Stop => return None,
-                        Command::Reload(tell) => self.waiting.push_back(tell),
+                        // What has changed since this one has read is for the next: one for all who ask meanwhile.
+                        Command::Reload(tell) => self.waiting.get_or_insert_default().extend(tell),
                     }
                 }
             };
             match checked {
                 Ok(checked) => return Some((checked, tell)),
                 Err(problems) => {
-                    refuse(tell, problems);
+                    refuse(tell, &problems);
                     service::ready();
                 }
             }
@@ -237,7 +243,7 @@ impl Agent {
             match reload::apply(&mut left, &self.firewall, &self.pins, &self.settings, &settings)? {
                 Ok(applied) => applied,
                 Err(error) => {
-                    refuse(tell, vec![format!("{error:#}")]);
+                    refuse(tell, &[format!("{error:#}")]);
                     let refresh = look_up(&self.settings);
                     left.ignored = refresh.answers().jails;
                     left.allowing = Allowing::anew(refresh.looked_up(), left.ledger.allowlist().clone());
@@ -260,13 +266,21 @@ impl Agent {
             .set_jails(&names(&settings), &broken(&settings), firewall.as_deref());
         drop(firewall);
         self.settings = settings;
+        self.reloaded = Some((reloaded, tell));
+        Ok((left, refresh))
+    }
+
+    /// Says what a reload has changed, once everything runs by it.
+    fn tell_reloaded(&mut self) {
+        let Some((reloaded, tell)) = self.reloaded.take() else {
+            return;
+        };
         let (added, removed) = (reloaded.added.join(","), reloaded.removed.join(","));
         tracing::info!(%added, %removed, lifted = reloaded.lifted, "the configuration was read anew");
-        if let Some(tell) = tell {
+        for tell in tell {
             // Who has asked may be gone.
-            let _ = tell.send(Ok(reloaded));
+            let _ = tell.send(Ok(reloaded.clone()));
         }
-        Ok((left, refresh))
     }
 
     fn report_ready(&self, bans: usize) {
@@ -325,17 +339,17 @@ impl Agent {
 }
 
 /// Says why a configuration is not taken over.
-fn refuse(tell: Tell, problems: Vec<String>) {
-    for problem in &problems {
+fn refuse(tell: Tell, problems: &[String]) {
+    for problem in problems {
         tracing::error!("the configuration is not taken over: {problem}");
     }
     tracing::error!(
         problems = problems.len(),
         "the agent goes on by the configuration of before; `blocker check` looks at the new one"
     );
-    if let Some(tell) = tell {
+    for tell in tell {
         // Who has asked may be gone.
-        let _ = tell.send(Err(problems));
+        let _ = tell.send(Err(problems.to_vec()));
     }
 }
 

@@ -10,11 +10,12 @@ use std::fs;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blocker_lab::network::SPAMMERS;
 use blocker_lab::smtp::Reach;
 use blocker_tests::agent::Agent;
+use blocker_tests::eventually;
 use blocker_tests::knocking::{Knocking, Observer};
 use blocker_tests::on_both_firewalls;
 use blocker_tests::relay::Relay;
@@ -25,6 +26,8 @@ on_both_firewalls! {
     a_configuration_that_is_not_whole_changes_nothing
     other_thresholds_and_another_allowlist_hold_from_then_on
     no_line_is_lost_or_counted_twice_by_reloads_under_load
+    a_reload_while_old_lines_are_read_again_forgets_none_of_them
+    bans_that_wait_for_their_jail_come_back_with_it
 }
 
 const FIRST: IpAddr = IpAddr::V4(SPAMMERS[0]);
@@ -215,7 +218,7 @@ fn no_line_is_lost_or_counted_twice_by_reloads_under_load(firewall: &str) {
         }
     });
     let expected = (0..HOSTS - 50).filter(|n| n % 3 != 0).count() as u64;
-    blocker_tests::eventually("all are banned", || {
+    eventually("all are banned", || {
         relay.metric("blocker_bans_active{jail=\"spam\"}") >= expected
     });
     // Whatever is still to come of it has come when the agent has ended.
@@ -241,4 +244,98 @@ fn no_line_is_lost_or_counted_twice_by_reloads_under_load(firewall: &str) {
         "{firewall}: {RELOADS} reloads while {} lines came, {expected} bans, none missing, none wrong",
         HOSTS * 2
     );
+}
+
+fn a_reload_while_old_lines_are_read_again_forgets_none_of_them(firewall: &str) {
+    let relay = Relay::new("3600");
+    let mut agent = relay.start(firewall);
+    relay.reject(FIRST, 1);
+    let now = jiff::Timestamp::now();
+    let other = format!("{now:.6} relay postfix/smtpd[7]: connect from mail.example[198.51.100.9]\n");
+    relay.write(&other.repeat(300_000));
+    relay.reject(SECOND, 2);
+    agent.says(&["INFO banned", "address=192.0.2.8 "]);
+    agent.stop();
+    let mut agent = relay.start(firewall);
+    // What it had counted it does not know yet.
+    for _ in 0..2 {
+        agent.signal(Signal::SIGHUP);
+        agent.says(READ_ANEW);
+    }
+    relay.reject(FIRST, 1);
+    agent.says(&["INFO banned", "address=192.0.2.7 ", "failures=2"]);
+}
+
+fn bans_that_wait_for_their_jail_come_back_with_it(firewall: &str) {
+    let relay = Relay::new("3600");
+    let one = jail_conf(&relay);
+    relay.configure(&(one.clone() + &submission(&relay)));
+    let mut agent = relay.start(firewall);
+    relay.reject(FIRST, 1);
+    agent.says(&["INFO banned", "jail=submission", "address=192.0.2.7 "]);
+    agent.stop();
+    relay.configure(&one);
+    let mut agent = relay.start(firewall);
+    assert_eq!(relay.reach(FIRST, 587), Reach::Open);
+    relay.configure(&(submission(&relay) + &one));
+    reload(&mut agent);
+    assert_eq!(relay.metric("blocker_bans_active{jail=\"submission\"}"), 1);
+    assert_eq!(relay.reach(FIRST, 587), Reach::NoAnswer);
+}
+
+#[test]
+fn failures_that_wait_for_a_command_still_count_after_a_reload() {
+    let relay = Relay::new("3600");
+    let asked = relay.lab.folder().join("asked");
+    let command = format!("ignorecommand = echo <ip> >> {}; sleep 2; exit 1\n", asked.display());
+    relay.configure(&(jail_conf(&relay) + &command));
+    let mut agent = relay.start("nftables");
+    relay.reject(FIRST, 2);
+    eventually("the command is asked", || asked.exists());
+    reload(&mut agent);
+    agent.says(&["INFO banned", "address=192.0.2.7 ", "failures=2"]);
+}
+
+#[test]
+fn nobody_who_lists_bans_without_a_pause_keeps_others_from_being_banned() {
+    const MANY: u32 = 20_000;
+    let relay = Relay::new("3600");
+    let toml = "[brake]\nmax_bans_per_minute = 1000000\nmax_share = 1.0\n";
+    fs::write(relay.config().join("blocker.toml"), toml).unwrap();
+    let mut agent = relay.start("xdp");
+    let now = jiff::Timestamp::now();
+    let lines: Vec<String> = (0..MANY)
+        .map(|n| {
+            let host = IpAddr::from([10, 9, (n >> 8) as u8, n as u8]);
+            let line = format!(
+                "{now:.6} relay postfix/smtpd[7]: NOQUEUE: reject: RCPT from unknown[{host}]: 554 5.7.1 <a@domain1.com>: \
+                 Relay access denied; from=<x@y.example> to=<a@domain1.com> proto=ESMTP helo=<spam.example>\n"
+            );
+            line.repeat(2)
+        })
+        .collect();
+    relay.write(&lines.concat());
+    eventually("all are banned", || {
+        relay.metric("blocker_bans_active{jail=\"spam\"}") == u64::from(MANY)
+    });
+    let is_over = AtomicU32::new(0);
+    let took = thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while is_over.load(Ordering::Relaxed) == 0 {
+                    let program = blocker_tests::agent::program();
+                    let listed = relay.output(program.to_str().unwrap(), &["bans", "--json"]);
+                    assert!(listed.lines().count() >= MANY as usize);
+                }
+            });
+        }
+        let began = Instant::now();
+        relay.reject(FIRST, 2);
+        agent.says(&["INFO banned", "address=192.0.2.7 "]);
+        let took = began.elapsed();
+        is_over.store(1, Ordering::Relaxed);
+        took
+    });
+    println!("banned in {took:?} while four list {MANY} bans without a pause");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }

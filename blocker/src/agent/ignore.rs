@@ -88,8 +88,8 @@ impl Ignore {
         }
     }
 
-    /// Works until every sender of failures is gone; what still waits then is dropped.
-    pub(super) fn run(self, batches: &Receiver<Batch>) {
+    /// Works until every sender of failures is gone, and gives those that still wait then.
+    pub(super) fn run(self, batches: &Receiver<Batch>) -> Vec<Failure> {
         let (ask, asked) = sync_channel(MAX_WAITING);
         let asked = Arc::new(Mutex::new(asked));
         let workers: Vec<JoinHandle<()>> = (0..AT_A_TIME)
@@ -109,7 +109,7 @@ impl Ignore {
             .collect();
         if workers.is_empty() {
             tracing::error!("no thread can be started that runs ignorecommands");
-            return;
+            return Vec::new();
         }
         for Batch { failures, read } in batches {
             let now = Instant::now();
@@ -129,6 +129,8 @@ impl Ignore {
             // A panic has shown already.
             let _ = worker.join();
         }
+        let waiting = std::mem::take(&mut self.shared.state().waiting);
+        waiting.into_values().flatten().collect()
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod allow;
 mod answer;
-mod clock;
+pub(super) mod clock;
 mod kernel;
 mod renew;
 
@@ -78,6 +78,8 @@ pub(super) struct Judge {
     pub(super) allowing: Allowing,
     /// What it is asked from the control socket.
     pub(super) asks: Receiver<Ask>,
+    /// What it is to answer next.
+    pub(super) asked: Option<Ask>,
 }
 
 impl Judge {
@@ -112,7 +114,11 @@ impl Judge {
         let next = self.ledger.next_end().map_or(TICK, |end| {
             Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO)
         });
-        next.min(TICK)
+        if self.asked.is_some() {
+            Duration::ZERO
+        } else {
+            next.min(TICK)
+        }
     }
 
     fn judge(&mut self, batches: &[Batch], now: Timestamp) {

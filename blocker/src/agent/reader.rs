@@ -1,6 +1,7 @@
 //! The line path: a source's lines through the filters of all its jails, on a thread of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,9 @@ use crate::source::{Line, LogState, Source, Written};
 /// How much of a log that is there at the start is read: what was written while no agent ran. Lines older than a jail's
 /// `findtime` lead to nothing, so this only bounds the work.
 const READ_BACK: u64 = 64 * 1024 * 1024;
+/// Where files cannot be watched.
+pub(super) const CANNOT_WATCH: &str =
+    "log files cannot be watched; raise fs.inotify.max_user_instances, or the limit of open files";
 /// Between two complaints about the same expression.
 const COMPLAIN: Duration = Duration::from_secs(60);
 /// Between two tellings of a position where no failure tells it.
@@ -41,6 +45,10 @@ pub(super) struct Reader {
     out: Out,
     logs: Vec<Counts>,
     told: Instant,
+    /// Whether it has come past what was read before it: what is read from then on it reads for the first time.
+    caught_up: Arc<AtomicBool>,
+    /// Whether that shows by there being no more to read; the journal says so before it has said anything.
+    ends: bool,
 }
 
 /// What is counted of a log.
@@ -104,6 +112,7 @@ impl Reader {
         let (mut filters, jails) = apart(watchers);
         let now = Timestamp::now();
         let since = now.saturating_sub(find_time).unwrap_or(Timestamp::MIN);
+        let ends = !matches!(kind, Kind::Journal(_));
         let source: Box<dyn Source> = match kind {
             Kind::Files(paths) => {
                 let back = ReadBack {
@@ -112,7 +121,7 @@ impl Reader {
                 };
                 let mut date_of = |line: &[u8]| filters.latest_time(&String::from_utf8_lossy(line), now);
                 let files = Files::new(&paths, positions, back, stop.clone(), &mut date_of);
-                Box::new(files.context("log files cannot be watched; raise fs.inotify.max_user_instances")?)
+                Box::new(files.context(CANNOT_WATCH)?)
             }
             Kind::Journal(selection) => Box::new(Journal::new(selection, positions, since, stop.clone())),
             Kind::Input => Box::new(Input::new(stop.clone())),
@@ -129,7 +138,15 @@ impl Reader {
             jails,
             out,
             told: Instant::now(),
+            caught_up: Arc::default(),
+            ends,
         })
+    }
+
+    /// The names of the jails that it reads for, and whether it has come past what was read before it.
+    pub(super) fn progress(&self) -> (Vec<String>, Arc<AtomicBool>) {
+        let names = self.jails.iter().map(|jail| jail.name.clone()).collect();
+        (names, Arc::clone(&self.caught_up))
     }
 
     /// Reads until it is told to stop, or nobody wants failures any more.
@@ -139,6 +156,9 @@ impl Reader {
             let now = Instant::now();
             let mut batch = Batch::default();
             let more = self.read(now, &mut batch.failures);
+            if !more && self.ends {
+                self.caught_up.store(true, Ordering::Relaxed);
+            }
             if !batch.failures.is_empty() || now.duration_since(self.told) >= TELL {
                 self.told = now;
                 batch.read = self.source.positions();
@@ -179,6 +199,8 @@ impl Reader {
             jails,
             out,
             logs,
+            caught_up,
+            ends,
             ..
         } = self;
         let now = Timestamp::now();
@@ -194,6 +216,9 @@ impl Reader {
             log.last = time.or(log.last);
             if line.again {
                 return;
+            }
+            if !*ends {
+                caught_up.store(true, Ordering::Relaxed);
             }
             log.metrics.cut.inc_by(line.cut.into());
             match result {

@@ -5,10 +5,12 @@
 //! alone holds was made while the database could not be written, or before it was lost: it is taken in, unless the database says that
 //! it was lifted.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use jiff::Timestamp;
 
-use crate::ban::{Ban, Change, JailId, Origin};
+use crate::ban::{Ban, Change, JailId, Origin, Subject};
 use crate::firewall::{Firewall, InForce, Inherited, Rejected};
 use crate::ledger::store::Store;
 use crate::ledger::{Entry, Ledger};
@@ -22,6 +24,8 @@ pub(super) struct Reconcile<'a> {
     pub(super) store: &'a mut Store,
     pub(super) jails: &'a [String],
     pub(super) now: Timestamp,
+    /// Whom the kernel has refused to hold.
+    pub(super) refused: &'a mut BTreeSet<Subject>,
 }
 
 impl InForce for Reconcile<'_> {
@@ -75,14 +79,15 @@ impl InForce for Reconcile<'_> {
             }
             let refused = firewall.apply(&changes, self.now);
             rejected += refused.len();
+            self.refused
+                .extend(refused.iter().map(|refused| changes[refused.change].subject));
             first = first.or_else(|| refused.into_iter().next());
         }
-        // Those that it refused are found and tried again by the next comparison.
         if let Some(Rejected { error, .. }) = first {
             tracing::error!(
                 bans = rejected,
                 error = format!("{error:#}"),
-                "bans are not enforced; trying again within a minute"
+                "bans are not enforced; trying again every second"
             );
         }
         Ok(())

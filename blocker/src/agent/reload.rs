@@ -3,20 +3,21 @@
 //! Ledger, brake and what jails have counted are handed on; what enforces is opened anew only where it would be another, and then as at
 //! a start: it is filled before it takes the former one's place. So nobody who is banned gets through meanwhile.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use anyhow::Result;
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 use super::allow::{Answers, Refresh};
+use super::judge::clock::was_set;
+use super::sources;
 use super::stages::Decisions;
 use super::start::{allowlist, check_machine, look_up, names, open_filled, scopes, wanted};
 use crate::api::http;
 use crate::api::metrics::SharedFirewall;
 use crate::api::model::Reloaded;
+use crate::ban::JailId;
 use crate::config::Settings;
 use crate::firewall::Firewall;
 use crate::ledger::{Allowlist, Lifted, Renumbering};
@@ -76,6 +77,9 @@ pub(super) async fn check(load: Arc<Load>, running: &Settings) -> Result<Checked
     if let Err(error) = check_machine(&settings) {
         wrong.extend(problems(&error));
     }
+    if let Err(error) = sources::try_to_watch(&settings.jails) {
+        wrong.extend(problems(&error));
+    }
     let mut listener = None;
     if let Some(address) = settings.metrics.filter(|_| settings.metrics != running.metrics) {
         match http::bind(address).await {
@@ -112,6 +116,18 @@ fn problems(error: &anyhow::Error) -> Vec<String> {
     }
 }
 
+/// Those of the names that are not among the others.
+fn without(names: &[String], others: &[String]) -> Vec<String> {
+    names.iter().filter(|name| !others.contains(name)).cloned().collect()
+}
+
+/// Gives a jail its new number, and says whether it goes on.
+fn renumber(jail: &mut JailId, numbers: &Renumbering) -> bool {
+    let number = numbers.of(*jail);
+    *jail = number.unwrap_or(*jail);
+    number.is_some()
+}
+
 /// Has ledger and firewall go by other settings. Where the firewall cannot be had by them, it says why, and everything is as before.
 ///
 /// # Errors
@@ -124,41 +140,58 @@ pub(super) fn apply(
     old: &Settings,
     new: &Settings,
 ) -> Result<Result<Applied>> {
-    let now = Timestamp::now();
+    let (now, step) = decisions.clock.read();
+    if let Some(step) = step {
+        let Decisions {
+            ledger, jails, store, ..
+        } = decisions;
+        was_set(step, now, ledger, jails, store);
+    }
     let (before, after) = (names(old), names(new));
     let there = Renumbering::new(&before, &after);
     let Decisions { ledger, store, .. } = decisions;
     let lifted: Lifted = ledger.lift(|ban| there.of(ban.jail).is_none());
     lifted.bans.iter().for_each(|ban| store.lift(ban));
-    // While the jails have their former numbers.
     store.commit(ledger, now);
     ledger.renumber(&there);
-    store.renumber(after.clone(), &there);
+    store.renumber(after.clone());
+    let added = without(&after, &before);
+    for ban in store.waiting(&added, now) {
+        ledger.enter(ban);
+    }
     let mut in_force = None;
     let (old_scopes, new_scopes) = (scopes(old), scopes(new));
     if wanted(new, pins, &new_scopes) != wanted(old, pins, &old_scopes) {
         match open_filled(ledger, store, wanted(new, pins, &new_scopes), &after) {
-            Ok(opened) => {
-                decisions.refused = BTreeSet::new();
+            Ok((opened, refused)) => {
+                decisions.refused = refused;
                 in_force = Some(opened);
             }
             Err(error) => {
                 let back = Renumbering::new(&after, &before);
+                // They wait in the database, as before.
+                ledger.lift(|ban| back.of(ban.jail).is_none());
                 ledger.renumber(&back);
-                store.renumber(before, &back);
+                store.renumber(before);
                 for ban in lifted.bans {
                     store.take_in(&ban);
                     ledger.enter(ban);
                 }
                 store.commit(ledger, now);
                 // It may have been put in the place of the former one in part.
-                let opened = open_filled(ledger, store, wanted(old, pins, &old_scopes), &names(old))?;
+                let (opened, refused) = open_filled(ledger, store, wanted(old, pins, &old_scopes), &names(old))?;
                 *firewall.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
-                decisions.refused = BTreeSet::new();
+                decisions.refused = refused;
                 return Ok(Err(error.context("the firewall cannot be had by it")));
             }
         }
     }
+    decisions
+        .unasked
+        .retain_mut(|failure| renumber(&mut failure.jail, &there));
+    decisions
+        .unresolved
+        .retain_mut(|unresolved| renumber(&mut unresolved.jail, &there));
     let Decisions { ledger, store, .. } = decisions;
     store.keep_history(new.history);
     store.commit(ledger, now);
@@ -166,11 +199,8 @@ pub(super) fn apply(
         let jail = before.get(usize::from(ban.jail.0)).map_or("?", String::as_str);
         tracing::info!(jail, address = %ban.subject, until = %ban.until, failures = ban.failures, reason = "its jail is not configured any more", "unbanned");
     }
-    let without = |names: &[String], others: &[String]| -> Vec<String> {
-        names.iter().filter(|name| !others.contains(name)).cloned().collect()
-    };
     let reloaded = Reloaded {
-        added: without(&after, &before),
+        added,
         removed: without(&before, &after),
         lifted: lifted.bans.len(),
     };

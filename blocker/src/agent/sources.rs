@@ -1,12 +1,14 @@
 //! From jails with logs to sources with jails, so that every log is read once.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::{Context as _, Result};
 use jiff::SignedDuration;
 
-use super::reader::Watcher;
+use super::reader::{CANNOT_WATCH, Watcher};
 use crate::api::metrics::Metrics;
 use crate::ban::JailId;
 use crate::config::JailSettings;
@@ -14,6 +16,7 @@ use crate::filter::matcher::{Matcher, Search};
 use crate::source::Log;
 use crate::source::files::overlap;
 use crate::source::journal::Selection;
+use crate::source::watch::{Stop, Watch};
 
 /// Logs that one thread reads, and the jails that watch them.
 pub(super) struct Group {
@@ -94,6 +97,18 @@ pub(super) fn grouped(jails: &[JailSettings], metrics: &Metrics) -> Vec<Group> {
         }
     }
     groups
+}
+
+/// Tries whether the machine lets these jails' files be watched, beside those that are.
+///
+/// # Errors
+///
+/// When it does not.
+pub(super) fn try_to_watch(jails: &[JailSettings]) -> Result<()> {
+    let files = kinds(jails).into_iter().filter(|kind| matches!(kind, Kind::Files(_)));
+    let watched = files.map(|_| Watch::new(Stop::new()?));
+    watched.collect::<io::Result<Vec<Watch>>>().context(CANNOT_WATCH)?;
+    Ok(())
 }
 
 /// Every log once. Paths that may find the same file are in one group, and so are all that one jail names: it must not count a line

@@ -1,6 +1,7 @@
 //! The threads of the line's way: how they are joined, and how they end in order.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -13,11 +14,12 @@ use tokio::sync::mpsc;
 use super::clock::WallClock;
 use super::ignore::{Asking, Ignore};
 use super::judge::{Allowing, Judge};
+use super::names::Unresolved;
 use super::reader::{Batch, Out, Reader};
 use super::{judge, links, names, sources};
 use crate::api::control::Ask;
 use crate::api::metrics::{Metrics, SharedFirewall};
-use crate::ban::{JailId, Subject};
+use crate::ban::{Failure, JailId, Subject};
 use crate::config::JailSettings;
 use crate::firewall::interfaces::LinkWatch;
 use crate::jail::Jail;
@@ -45,6 +47,10 @@ pub(super) struct Decisions {
     pub(super) links: LinkWatch,
     /// What the allowlist comes to.
     pub(super) allowing: Allowing,
+    /// Failures whose hosts' names are not looked up yet.
+    pub(super) unresolved: Vec<Unresolved>,
+    /// Failures of hosts about which a command is still to be asked.
+    pub(super) unasked: Vec<Failure>,
     /// What the judge is asked.
     pub(super) asks: Receiver<Ask>,
     /// What the names in each jail's `ignoreip` come to.
@@ -69,6 +75,14 @@ impl Wake {
     }
 }
 
+/// What threads leave when they end.
+#[derive(Default)]
+struct Left {
+    judge: Option<Judge>,
+    unresolved: Vec<Unresolved>,
+    unasked: Vec<Failure>,
+}
+
 /// The running threads.
 pub(super) struct Stages {
     stop: Stop,
@@ -79,8 +93,9 @@ pub(super) struct Stages {
     ignore: Option<JoinHandle<()>>,
     judge: JoinHandle<()>,
     links: JoinHandle<()>,
-    /// What the judge leaves.
-    left: Arc<Mutex<Option<Judge>>>,
+    left: Arc<Mutex<Left>>,
+    /// The jails of each reader, and whether it has come past what was read before it.
+    progress: Vec<(Vec<String>, Arc<AtomicBool>)>,
     seen: Arc<Seen>,
     /// What must go on giving signs of life.
     pub(super) pulses: Vec<(String, Pulse)>,
@@ -97,6 +112,7 @@ impl Stages {
         wake: Wake,
     ) -> Result<Self> {
         let stop = Stop::new().context("cannot make a stop signal")?;
+        let left: Arc<Mutex<Left>> = Arc::default();
         let (failures, judged) = sync_channel(BATCHES);
         let (ended, told) = mpsc::unbounded_channel();
         let (links_changed, stopped) = (failures.clone(), stop.clone());
@@ -107,10 +123,18 @@ impl Stages {
             Some(jails) => {
                 let (unasked, to_ask) = sync_channel(BATCHES);
                 let stage = Ignore::new(jails, failures, stop.clone());
-                let thread = spawn("ignore".to_owned(), &ended, move || stage.run(&to_ask))?;
-                (unasked, Some(thread))
+                let leaves = Arc::clone(&left);
+                let work = move || {
+                    let unasked = stage.run(&to_ask);
+                    leaves.lock().unwrap_or_else(PoisonError::into_inner).unasked = unasked;
+                };
+                (unasked, Some(spawn("ignore".to_owned(), &ended, work)?))
             }
         };
+        if !decisions.unasked.is_empty() {
+            // The queue is empty: there is room.
+            let _ = failures.try_send(Batch::of(decisions.unasked));
+        }
         let (name_queue, unresolved) = sync_channel(names::QUEUE);
         let now = Timestamp::now();
         let jails = counting(settings, decisions.jails, &decisions.ignored, &decisions.store, now);
@@ -125,6 +149,7 @@ impl Stages {
             Ok((name, Reader::new(group, &positions, out, metrics, stop.clone())?))
         });
         let readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
+        let progress = readers.iter().map(|(_, reader)| reader.progress()).collect();
         let pulse = Pulse::new();
         let judge = Judge {
             pulse: pulse.clone(),
@@ -146,12 +171,17 @@ impl Stages {
             dry_run: metrics.dry_run.get() != 0,
             allowing: decisions.allowing,
             asks: decisions.asks,
+            asked: None,
         };
-        let left = Arc::new(Mutex::new(None));
         let leaves = Arc::clone(&left);
         let judge = move || {
             let judge = judge.run(&judged);
-            *leaves.lock().unwrap_or_else(PoisonError::into_inner) = Some(judge);
+            leaves.lock().unwrap_or_else(PoisonError::into_inner).judge = Some(judge);
+        };
+        let (leaves, gives_up) = (Arc::clone(&left), stop.clone());
+        let look_up = move || {
+            let unresolved = names::run(decisions.unresolved, &unresolved, &failures, &gives_up);
+            leaves.lock().unwrap_or_else(PoisonError::into_inner).unresolved = unresolved;
         };
         Ok(Self {
             stop,
@@ -163,7 +193,8 @@ impl Stages {
                 links::run(watched, &links_changed, &stopped)
             })?,
             seen: decisions.seen,
-            names: spawn("names".to_owned(), &ended, move || names::run(&unresolved, &failures))?,
+            names: spawn("names".to_owned(), &ended, look_up)?,
+            progress,
             readers: readers
                 .into_iter()
                 .map(|(name, reader)| spawn(name, &ended, move || reader.run()))
@@ -195,14 +226,24 @@ impl Stages {
         }
         let _ = self.links.join();
         let _ = self.judge.join();
-        let judge = self.left.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let judge = left.judge?;
+        // A jail whose lines were still being read again has not counted them all: it begins anew, with all of them.
+        let has_counted = |name: &String| {
+            let of_jail = self.progress.iter().filter(|(jails, _)| jails.contains(name));
+            of_jail
+                .map(|(_, caught_up)| caught_up)
+                .all(|caught_up| caught_up.load(Ordering::Relaxed))
+        };
         Some(Decisions {
+            unresolved: left.unresolved,
+            unasked: left.unasked,
             clock: judge.clock,
             ledger: judge.ledger,
             store: judge.store,
             brake: judge.brake,
             seen: self.seen,
-            jails: judge.jails,
+            jails: judge.jails.into_iter().filter(|(name, _)| has_counted(name)).collect(),
             refused: judge.refused,
             links: judge.links,
             allowing: judge.allowing,

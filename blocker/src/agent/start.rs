@@ -14,6 +14,7 @@ use super::judge::Allowing;
 use super::reconcile::Reconcile;
 use super::stages::Decisions;
 use crate::api::control::{About, AboutJail, Ask};
+use crate::ban::Subject;
 use crate::config::{JailSettings, Settings};
 use crate::firewall::interfaces::LinkWatch;
 use crate::firewall::{self, Firewall, JailScope, Wanted};
@@ -96,14 +97,17 @@ pub(super) fn open_filled(
     store: &mut Store,
     wanted: Wanted<'_>,
     jails: &[String],
-) -> Result<Box<dyn Firewall>> {
+) -> Result<(Box<dyn Firewall>, BTreeSet<Subject>)> {
+    let mut refused = BTreeSet::new();
     let mut in_force = Reconcile {
         ledger,
         store,
         jails,
         now: Timestamp::now(),
+        refused: &mut refused,
     };
-    firewall::open(wanted, &mut in_force)
+    let opened = firewall::open(wanted, &mut in_force)?;
+    Ok((opened, refused))
 }
 
 /// Begins with what agents before this one have left on disk and in the kernel.
@@ -125,7 +129,7 @@ pub(super) fn begin(
     tracing::debug!(bans = known, "the ledger was read");
     // Before the interfaces are looked at, so that no change falls between.
     let links = LinkWatch::open().context("cannot listen for changes of network interfaces")?;
-    let opened = open_filled(&mut ledger, &mut store, wanted(settings, pins, &scopes), &names)?;
+    let (opened, refused) = open_filled(&mut ledger, &mut store, wanted(settings, pins, &scopes), &names)?;
     store.commit(&ledger, Timestamp::now());
     let seen = Arc::new(Seen::default());
     let decisions = Decisions {
@@ -135,7 +139,9 @@ pub(super) fn begin(
         brake: Brake::new(settings.brake, Arc::clone(&seen)),
         seen,
         jails: Vec::new(),
-        refused: BTreeSet::new(),
+        refused,
+        unresolved: Vec::new(),
+        unasked: Vec::new(),
         links,
         allowing: Allowing::new(refresh.looked_up()),
         ignored: looked_up.jails,

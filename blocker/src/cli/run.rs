@@ -33,7 +33,7 @@ pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let mut interrupted = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
         let mut hung_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
@@ -52,6 +52,8 @@ pub(super) fn run(run: RunOptions) -> Result<ExitCode> {
             }
         });
         agent::run(settings, Arc::new(load), (command, commands)).await
-    })?;
-    Ok(ExitCode::SUCCESS)
+    });
+    // A configuration that cannot be read to its end keeps nobody from ending.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ struct UnderWay {
     judged: Receiver<Batch>,
     unasked: Counter,
     stop: Stop,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Vec<Failure>>,
 }
 
 fn start(command: &str, max_time: Duration) -> UnderWay {
@@ -109,7 +109,8 @@ fn a_slow_command_holds_up_nobody_but_the_hosts_it_is_asked_about() {
     stage.stop.stop();
     drop(stage.to_ask);
     let begin = Instant::now();
-    stage.thread.join().unwrap();
+    let waiting = stage.thread.join().unwrap().len() as u64;
+    assert_eq!(waiting + dropped, 2049, "what still waits is given back");
     assert!(begin.elapsed() < DEADLINE);
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::Judge;
 use crate::agent::allow::{Answers, LookedUp};
+use crate::ban::Origin;
 use crate::ledger::{Allowlist, Lifted, own_addresses};
 
 /// Why a jail's ban is lifted.
@@ -98,6 +99,10 @@ impl Judge {
     fn release_ignored(&mut self) -> Lifted {
         let jails = &self.jails;
         self.ledger.lift(|ban| {
+            // What was asked for stands, whatever the jail makes of the host.
+            if ban.origin != Origin::Jail {
+                return false;
+            }
             let jail = jails.get(usize::from(ban.jail.0));
             jail.is_some_and(|(_, jail)| jail.ignores(ban.subject))
         })

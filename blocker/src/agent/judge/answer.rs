@@ -19,16 +19,19 @@ use crate::ledger::store::Entered;
 const ASKED: &str = "somebody has asked for it";
 
 impl Judge {
-    /// Answers everything that was asked.
+    /// Answers one thing that was asked: failures do not wait for all that somebody may ask.
     pub(super) fn answer(&mut self, now: Timestamp) {
-        while let Ok(ask) = self.asks.try_recv() {
-            // Whoever has asked may be gone.
-            match ask {
-                Ask::Bans(query, reply) => drop(reply.send(self.page(&query, now))),
-                Ask::Ban(newly, reply) => drop(reply.send(self.ban_by_hand(&newly, now))),
-                Ask::Unban(which, reply) => drop(reply.send(self.unban(&which, now))),
-            }
+        let Some(ask) = self.asked.take().or_else(|| self.asks.try_recv().ok()) else {
+            return;
+        };
+        match ask {
+            Ask::Bans(query, reply) if !reply.is_closed() => drop(reply.send(self.page(&query, now))),
+            Ask::Ban(newly, reply) if !reply.is_closed() => drop(reply.send(self.ban_by_hand(&newly, now))),
+            Ask::Unban(which, reply) if !reply.is_closed() => drop(reply.send(self.unban(&which, now))),
+            // Whoever has asked was told that it is not done.
+            Ask::Bans(..) | Ask::Ban(..) | Ask::Unban(..) => {}
         }
+        self.asked = self.asks.try_recv().ok();
     }
 
     fn number(&self, jail: Option<&String>) -> Result<Option<JailId>, Refusal> {
@@ -160,6 +163,7 @@ impl Judge {
             .collect();
         let mut changes: Vec<Change> = Vec::new();
         let mut entered: Vec<Ban> = Vec::new();
+        let mut refusal = None;
         for (jail, ban_time) in jails {
             let length = match (newly.length, ban_time) {
                 (Some(length), _) | (None, BanTime::For(length)) => Some(length),
@@ -191,8 +195,8 @@ impl Judge {
                     entered.push(extended);
                 }
                 Entry::Known => entered.extend(self.ledger.get(newly.subject, jail).cloned()),
-                Entry::Allowed => return Err(Refusal::Allowed(newly.subject)),
-                Entry::Full => return Err(Refusal::Full),
+                Entry::Allowed => refusal = Some(Refusal::Allowed(newly.subject)),
+                Entry::Full => refusal = Some(Refusal::Full),
             }
         }
         self.commit(now);
@@ -201,7 +205,10 @@ impl Judge {
         for ban in &entered {
             self.report("banned", ban);
         }
-        Ok(self.told(&entered, now))
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.told(&entered, now)),
+        }
     }
 
     fn unban(&mut self, which: &Which, now: Timestamp) -> Result<u64, Refusal> {

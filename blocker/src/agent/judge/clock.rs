@@ -3,27 +3,40 @@
 //! The kernel ends bans by a clock of its own, which nobody sets. So that nobody is let in early or held too long, everything that is
 //! remembered moves with the wall clock: a ban has as long to go as before, and failures lie as far back.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Judge;
+use crate::jail::Jail;
+use crate::ledger::Ledger;
+use crate::ledger::store::Store;
 
 impl Judge {
     /// What time it is, after everything has moved if the clock was set.
     pub(super) fn now(&mut self) -> Timestamp {
         let (now, step) = self.clock.read();
-        let Some(step) = step else {
-            return now;
-        };
-        tracing::warn!(
-            by = format!("{step:#}"),
-            bans = self.ledger.count(),
-            "the clock was set; bans go on for as long as they would have"
-        );
-        self.ledger.clock_was_set(step);
-        for (_, jail) in &mut self.jails {
-            jail.clock_was_set(step);
+        if let Some(step) = step {
+            was_set(step, now, &mut self.ledger, &mut self.jails, &mut self.store);
         }
-        self.store.clock_was_set(step, now);
         now
     }
+}
+
+/// Moves everything that is remembered with the clock, which was set by `step` and says `now` since then.
+pub(in crate::agent) fn was_set(
+    step: SignedDuration,
+    now: Timestamp,
+    ledger: &mut Ledger,
+    jails: &mut [(String, Jail)],
+    store: &mut Store,
+) {
+    tracing::warn!(
+        by = format!("{step:#}"),
+        bans = ledger.count(),
+        "the clock was set; bans go on for as long as they would have"
+    );
+    ledger.clock_was_set(step);
+    for (_, jail) in jails {
+        jail.clock_was_set(step);
+    }
+    store.clock_was_set(step, now);
 }

@@ -45,6 +45,7 @@ impl Judge {
             store: &mut self.store,
             jails: &names,
             now,
+            refused: &mut self.refused,
         };
         firewall.refresh(&mut in_force, Instant::now());
     }

@@ -99,6 +99,7 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
         dry_run: false,
         allowing: Allowing::default(),
         asks: std::sync::mpsc::sync_channel(1).1,
+        asked: None,
     };
     (judge, asked, folder)
 }

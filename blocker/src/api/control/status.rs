@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::{AboutJail, Control, json};
+use crate::api::metrics::JailMetrics;
 use crate::api::model;
 use crate::ban::JailId;
 
@@ -21,14 +22,15 @@ impl Control {
         let about = self.about();
         let metrics = &self.metrics;
         let seen = metrics.seen();
+        let dropped = seen.dropped();
         let jail = |(id, about): (JailId, AboutJail)| {
             let counted = metrics.jail(id);
-            let count = |of: fn(&crate::api::metrics::JailMetrics) -> u64| counted.as_deref().map_or(0, of);
+            let count = |of: fn(&JailMetrics) -> u64| counted.as_deref().map_or(0, of);
             model::Jail {
                 failures: count(|jail| jail.failures.get()),
                 bans_made: count(|jail| jail.bans.get() + jail.bans_manual.get()),
                 bans: count(|jail| u64::try_from(jail.active.get()).unwrap_or_default()),
-                dropped_packets: seen.dropped(id),
+                dropped_packets: dropped.get(&id).copied().unwrap_or_default(),
                 name: about.name,
                 scope: about.scope,
                 logs: about.logs,

@@ -3,6 +3,7 @@
 //! A scrape never waits for the firewall: a batch of bans keeps that busy for seconds, and the attack that causes it is what an
 //! operator wants to see. So it reads from a [`View`], and takes a new one whenever the firewall is free.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
@@ -18,8 +19,8 @@ use crate::ban::JailId;
 use crate::firewall::{Counted, Coverage, View};
 use crate::ledger::MAX_BANS;
 
-#[derive(Clone)]
 /// What the firewall counts, and how full it and the ledger are.
+#[derive(Clone)]
 pub(super) struct Kernel {
     firewall: SharedFirewall,
     seen: Arc<Mutex<Seen>>,
@@ -102,17 +103,24 @@ impl Seen {
         view.flat_map(covered).map(interface).collect()
     }
 
-    /// Packets that bans of this jail have dropped; in a dry run, that they would have.
+    /// Packets that bans of each jail have dropped; in a dry run, that they would have.
     #[must_use]
-    pub fn dropped(&self, jail: JailId) -> u64 {
-        let counted = self
-            .view
-            .as_ref()
-            .and_then(|view| view.counters().ok())
-            .unwrap_or_default();
-        let of_jail = counted.iter().filter(|counted| counted.jail == jail);
-        let dropped = of_jail.filter(|counted| matches!(counted.outcome, Outcome::Dropped | Outcome::WouldDrop));
-        dropped.map(|counted| counted.packets).sum()
+    pub fn dropped(&self) -> HashMap<JailId, u64> {
+        let counted = match self.view.as_ref().map(View::counters) {
+            Some(Ok(counted)) => counted,
+            Some(Err(error)) => {
+                tracing::error!(error = format!("{error:#}"), "the firewall's counters cannot be read");
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let mut dropped = HashMap::new();
+        for counted in counted {
+            if matches!(counted.outcome, Outcome::Dropped | Outcome::WouldDrop) {
+                *dropped.entry(counted.jail).or_default() += counted.packets;
+            }
+        }
+        dropped
     }
 
     fn fills(&self) -> Vec<Fill> {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::fault::Fault;
 use super::folder::{Folder, Identity};
-use super::pending::{Pending, Written};
+use super::pending::{Named, Pending, Written};
 use super::{Past, schema};
 use crate::ban::{Ban, Expiry, JailId, Origin, Subject};
 
@@ -122,9 +122,9 @@ impl Database {
     }
 
     /// Writes what has come up since the last time; all of it or nothing.
-    pub(super) fn write(&mut self, pending: &Pending, jails: &[String]) -> Result<(), Fault> {
+    pub(super) fn write(&mut self, pending: &Pending) -> Result<(), Fault> {
         let transaction = self.connection.transaction()?;
-        changes(&transaction, pending, jails)?;
+        changes(&transaction, pending)?;
         Ok(transaction.commit()?)
     }
 
@@ -141,7 +141,7 @@ impl Database {
         for jail in outdated {
             transaction.execute("DELETE FROM bans WHERE jail = ?1", [jail])?;
         }
-        changes(&transaction, pending, jails)?;
+        changes(&transaction, pending)?;
         for ban in bans {
             keep(&transaction, ban, name(jails, ban.jail))?;
         }
@@ -276,11 +276,11 @@ fn lift(transaction: &Transaction<'_>, ban: &Ban, jail: &str) -> Result<(), Faul
     Ok(())
 }
 
-fn changes(transaction: &Transaction<'_>, pending: &Pending, jails: &[String]) -> Result<(), Fault> {
+fn changes(transaction: &Transaction<'_>, pending: &Pending) -> Result<(), Fault> {
     for change in &pending.bans {
         match change {
-            Written::InForce(ban) => keep(transaction, ban, name(jails, ban.jail))?,
-            Written::Lifted(ban) => lift(transaction, ban, name(jails, ban.jail))?,
+            Written::InForce(Named { ban, jail }) => keep(transaction, ban, jail)?,
+            Written::Lifted(Named { ban, jail }) => lift(transaction, ban, jail)?,
         }
     }
     for (subject, happened) in &pending.history {

@@ -24,8 +24,8 @@ use self::database::Database;
 use self::fault::{Fault, Remedy};
 use self::folder::Folder;
 use self::heal::Trouble;
-use self::pending::{Event, Pending, Written};
-use super::{Ledger, Renumbering};
+use self::pending::{Event, Named, Pending, Written};
+use super::Ledger;
 use crate::ban::{Ban, Expiry, JailId, Subject};
 
 /// Rows of history that are kept at the most, about 100 bytes each.
@@ -187,15 +187,27 @@ impl Store {
         positions.into_iter().collect()
     }
 
-    /// Goes on with other jails, which the ledger has other numbers for from now on.
-    pub fn renumber(&mut self, jails: Vec<String>, numbers: &Renumbering) {
+    /// Goes on with other jails, which have other numbers from now on.
+    pub fn renumber(&mut self, jails: Vec<String>) {
         self.jails = jails;
-        self.pending.bans.retain_mut(|written| {
-            let (Written::InForce(ban) | Written::Lifted(ban)) = written;
-            let jail = numbers.of(ban.jail);
-            ban.jail = jail.unwrap_or(ban.jail);
-            jail.is_some()
+    }
+
+    /// The bans of these jails that wait in the database until somebody configures them again.
+    pub fn waiting(&mut self, jails: &[String], now: Timestamp) -> Vec<Ban> {
+        let mut bans = Vec::new();
+        let id_of = |name: &str| self.jails.iter().position(|known| known == name);
+        let read = self.database.as_ref().map(|database| {
+            database.bans(now, |ban, jail| {
+                let known = jails.iter().any(|known| known == jail);
+                // There are at most as many jails as the kernel counts for.
+                let id = id_of(jail).filter(|_| known).map(|id| JailId(id as u16));
+                bans.extend(id.map(|jail| Ban { jail, ..ban }));
+            })
         });
+        if let Some(Err(fault)) = read {
+            self.fails(&fault, now);
+        }
+        bans
     }
 
     /// Keeps history for this long from now on.
@@ -268,17 +280,17 @@ impl Store {
             bans,
         };
         self.pending.remember(ban.subject, event);
-        self.write_later(Written::InForce(ban.clone()));
+        self.write_later(Written::InForce(self.named(ban)));
     }
 
     /// Takes note of a ban that was in force in the kernel alone.
     pub fn take_in(&mut self, ban: &Ban) {
-        self.write_later(Written::InForce(ban.clone()));
+        self.write_later(Written::InForce(self.named(ban)));
     }
 
     /// Takes note of a ban that was lifted before its end, so that no trace of it in the kernel brings it back.
     pub fn lift(&mut self, ban: &Ban) {
-        self.write_later(Written::Lifted(ban.clone()));
+        self.write_later(Written::Lifted(self.named(ban)));
     }
 
     /// Takes note of how far a source was read, to be written with the next bans or within a second.
@@ -307,7 +319,7 @@ impl Store {
     pub fn commit(&mut self, ledger: &Ledger, now: Timestamp) {
         if self.trouble.is_none() && !self.pending.is_empty() {
             let written = match &mut self.database {
-                Some(database) if database.is_in_place(&self.folder) => database.write(&self.pending, &self.jails),
+                Some(database) if database.is_in_place(&self.folder) => database.write(&self.pending),
                 _ => Err(Fault::Gone),
             };
             match written {
@@ -343,6 +355,13 @@ impl Store {
             self.tidied = Timestamp::MIN;
         }
         Ok(())
+    }
+
+    fn named(&self, ban: &Ban) -> Named {
+        Named {
+            ban: ban.clone(),
+            jail: self.name(ban.jail).to_owned(),
+        }
     }
 
     fn name(&self, jail: JailId) -> &str {

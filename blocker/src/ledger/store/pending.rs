@@ -25,8 +25,15 @@ pub(super) struct Pending {
 /// A ban that is to be written.
 #[derive(Debug)]
 pub(super) enum Written {
-    InForce(Ban),
-    Lifted(Ban),
+    InForce(Named),
+    Lifted(Named),
+}
+
+/// A ban with its jail's name: jails may have other numbers by the time it is written.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) ban: Ban,
+    pub(super) jail: String,
 }
 
 /// One thing that happened to a host or network.
@@ -56,8 +63,8 @@ impl Pending {
     /// Moves everything with the wall clock.
     pub(super) fn clock_was_set(&mut self, step: SignedDuration) {
         for written in &mut self.bans {
-            let (Written::InForce(ban) | Written::Lifted(ban)) = written;
-            *ban = ban.moved(step);
+            let (Written::InForce(named) | Written::Lifted(named)) = written;
+            named.ban = named.ban.moved(step);
         }
         for event in self.history.values_mut().flatten() {
             event.since = moved(event.since, step);

@@ -59,7 +59,9 @@ fn is_anchored(pattern: &str) -> bool {
 
 /// A default pattern compiles; the test below holds every one to that.
 fn compiled(pattern: &str) -> Option<Arc<Template>> {
-    template::one(pattern).ok().map(Arc::new)
+    let mut template = template::one(pattern).ok()?;
+    template.is_default = true;
+    Some(Arc::new(template))
 }
 
 /// How dates are written, each with an example.

@@ -7,6 +7,7 @@ mod defaults;
 mod field;
 mod moment;
 mod number;
+mod repeated;
 mod template;
 mod zone;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use self::repeated::Repeated;
 use self::template::Template;
 use super::pattern::{PatternError, Slots};
 
@@ -40,6 +42,8 @@ pub struct DateReader {
     latest: Option<Found>,
     /// The latest match of which template, and its time, for the many lines of one second.
     read: (usize, String, Option<Timestamp>),
+    /// What the latest date was like, where the next can be told by that.
+    repeated: Option<Repeated>,
     /// The latest time.
     time: Option<Timestamp>,
 }
@@ -50,6 +54,17 @@ struct Found {
     template: usize,
     start: usize,
     end: usize,
+}
+
+impl Found {
+    fn cut(self, line: &str, time: Timestamp) -> Cut<'_> {
+        Cut {
+            before: &line[..self.start],
+            after: &line[self.end..],
+            time: Some(time),
+            template: Some(self.template),
+        }
+    }
 }
 
 /// A line, taken apart.
@@ -159,6 +174,7 @@ impl DateReader {
             zone,
             latest: None,
             read: (usize::MAX, String::new(), None),
+            repeated: None,
             time: None,
         }
     }
@@ -173,6 +189,11 @@ impl DateReader {
     ///
     /// A date without a year is one of the year of `now`, or of the year before where that would lie more than a day ahead.
     pub fn cut<'a>(&mut self, line: &'a str, now: Timestamp) -> Cut<'a> {
+        if let Some((found, time)) = self.repeated.as_ref().and_then(|latest| latest.read(line, now)) {
+            self.time = Some(time);
+            return found.cut(line, time);
+        }
+        self.repeated = None;
         let Some(found) = self.find(line) else {
             return self.without_date(line, now, None);
         };
@@ -192,12 +213,10 @@ impl DateReader {
             };
         };
         self.time = Some(time);
-        Cut {
-            before,
-            after,
-            time: Some(time),
-            template: Some(found.template),
-        }
+        let Self { patterns, slots, .. } = self;
+        let template = (&patterns.templates[found.template], &slots[found.template]);
+        self.repeated = Repeated::of(line, template.0, (found, template.1), (time, now));
+        found.cut(line, time)
     }
 
     /// The time of the date that a template has just found.

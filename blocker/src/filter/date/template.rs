@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::super::pattern::python::{Lines, translate};
+use super::super::pattern::python::{Lines, Translated, translate};
 use super::super::pattern::{Pattern, PatternError, Slots};
 use super::defaults::{self, LINE_BEGIN};
 use super::{field, moment};
@@ -31,6 +31,8 @@ pub(super) struct Template {
     pub(super) pattern: Pattern,
     /// Whether it can only match at the line's beginning or end.
     pub(super) is_anchored: bool,
+    /// Whether it is one of those that hold where a filter names none.
+    pub(super) is_default: bool,
     /// Whether all that it reads lies within its match.
     is_self_contained: bool,
     kind: Kind,
@@ -212,10 +214,16 @@ fn build(name: &str, expression: &str, bounds: Bounds, kind: Kind) -> Result<Tem
     let after = if end { BOUND } else { "" };
     Ok(Template {
         name: name.to_owned(),
-        pattern: Pattern::from_rust(format!("{global}{before}{text}{after}"), translated.backtracks)?,
-        is_anchored,
         // What looks around depends on what is there.
         is_self_contained: !translated.backtracks,
+        pattern: Pattern::from_translated(Translated {
+            text: format!("{global}{before}{text}{after}"),
+            backtracks: translated.backtracks,
+            relaxation: None,
+            implied: None,
+        })?,
+        is_anchored,
+        is_default: false,
         kind,
     })
 }

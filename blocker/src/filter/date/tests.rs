@@ -315,3 +315,40 @@ proptest! {
         prop_assert!(text.ends_with(&rest));
     }
 }
+
+/// Dates as programs write them, with `@` where a second stands and `#` where its fraction does, and what may follow.
+const WRITTEN: [&str; 12] = [
+    "Aug 26 01:33:@ relay postfix",
+    "Aug 26 01:33:@.# relay postfix",
+    "Aug 26 01:33:@ 2025 postfix",
+    "Aug 26 01:33:@ 20",
+    "Wed Aug 26 01:33:@",
+    "2026-08-26T01:33:@.#+02:00 relay x",
+    "2026-08-26 01:33:@,# +0200 x",
+    "2026-08-26 01:33:@Z",
+    "[2026/08/26 01:33:@] x",
+    "26/Aug/2026:01:33:@ +0200 x",
+    "Aug 28 11:59:@ relay a day ahead, or not",
+    "01:33:@ x",
+];
+
+proptest! {
+    /// Whatever came before, a line's date is read as by a reader that has read nothing yet.
+    #[test]
+    fn a_date_that_is_read_by_the_one_before_is_the_same(
+        lines in prop::collection::vec((0..WRITTEN.len(), 0..70_u32, 0..2_000_u32, 0..3_i64, 0..3_usize), 1..40),
+    ) {
+        let mut reader = reader(&[]);
+        let begin: Timestamp = "2026-08-27T11:59:30Z".parse().unwrap();
+        for (shape, second, fraction, later, end) in lines {
+            let now = begin + SignedDuration::from_millis(later * 29_700);
+            let line = WRITTEN[shape].replace('@', &format!("{second:02}")).replace('#', &fraction.to_string());
+            let line = line + ["", " y", "."][end];
+            let (known, alone) = (reader.cut(&line, now), self::reader(&[]).cut(&line, now));
+            // A line without a date has the time of the one before.
+            if alone.template.is_some() {
+                prop_assert_eq!(known, alone, "{}", line);
+            }
+        }
+    }
+}

@@ -3,11 +3,12 @@
 //! Counted by HyperLogLog: of each host's hash, the longest run of leading zeros in one of 4096 registers. The error is 1.6 % (Flajolet et
 //! al., 2007). Two sets of registers take turns, each for half of the time.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
+use ahash::RandomState;
 use jiff::{SignedDuration, Timestamp};
+use memchr::memchr3;
 
 use crate::ban::{Ipv6Prefix, Subject};
 
@@ -89,7 +90,7 @@ impl Seen {
     fn of(&self, of: i64) -> &Half {
         let half = &self.halves[of.rem_euclid(2) as usize];
         // Two readers may both empty them: the few hosts that one of them has noted between are no matter to a share.
-        if half.of.swap(of, Ordering::Relaxed) != of {
+        if half.of.load(Ordering::Relaxed) != of && half.of.swap(of, Ordering::Relaxed) != of {
             for register in &half.registers {
                 register.store(0, Ordering::Relaxed);
             }
@@ -121,45 +122,61 @@ fn estimate(runs: impl Iterator<Item = u8>) -> f64 {
 
 /// The addresses in a line: IPv4 as four numbers wherever they stand, IPv6 between brackets or behind `=`, as mail servers write it.
 fn addresses(line: &[u8]) -> impl Iterator<Item = IpAddr> {
-    let mut rest = line;
+    let mut from = 0;
     std::iter::from_fn(move || {
         loop {
-            let begin = rest.iter().position(|byte| byte.is_ascii_hexdigit() || *byte == b':')?;
-            let before = begin.checked_sub(1).map(|at| rest[at]);
-            let word = &rest[begin..];
-            let length = word
-                .iter()
-                .position(|byte| !(byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')))
-                .unwrap_or(word.len());
-            let (word, behind) = word.split_at(length);
-            rest = behind;
-            if let Some(address) = address(word, before) {
+            // Every line passes here: the few places where an address can be are found many bytes at a time.
+            let at = from + memchr3(b'.', b'[', b'=', line.get(from..)?)?;
+            let address = if line[at] == b'.' {
+                ipv4(line, from, at)
+            } else {
+                ipv6(line, at + 1)
+            };
+            from = at + 1;
+            if let Some((address, end)) = address {
+                from = end;
                 return Some(address);
             }
         }
     })
 }
 
-fn address(word: &[u8], before: Option<u8>) -> Option<IpAddr> {
-    // Sendmail's `[IPv6:2001:db8::7]`.
-    let (word, before) = match (before, word.strip_prefix(b"6:")) {
-        (Some(b'v'), Some(word)) => (word, Some(b':')),
-        _ => (word, before),
-    };
-    let first_dot = word.iter().position(|byte| *byte == b'.');
-    let text = std::str::from_utf8(word).ok()?;
-    match first_dot {
-        Some(1..=3) => text
-            .trim_end_matches(['.', ':'])
-            .parse::<Ipv4Addr>()
-            .ok()
-            .map(IpAddr::V4),
-        // Times of day look like IPv6 to a quick eye.
-        None if matches!(before, Some(b'[' | b'=' | b':')) && word.len() > 2 && word.contains(&b':') => {
-            text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-        }
-        _ => None,
+/// The address whose first number, which begins not before `from`, ends at `dot`, and where it ends.
+fn ipv4(line: &[u8], from: usize, dot: usize) -> Option<(IpAddr, usize)> {
+    let is_digit = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
+    let is_word = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let digits = (from..dot).rev().take_while(|at| is_digit(*at)).count();
+    let begin = dot - digits;
+    if !(1..=3).contains(&digits) || !is_digit(dot + 1) || (begin > 0 && is_word(&line[begin - 1])) {
+        return None;
     }
+    let word = &line[begin..];
+    let word = &word[..word.iter().position(|byte| !is_word(byte)).unwrap_or(word.len())];
+    let text = std::str::from_utf8(word).ok()?.trim_end_matches(['.', ':']);
+    let address: Ipv4Addr = text.parse().ok()?;
+    Some((address.into(), begin + word.len()))
+}
+
+/// The address that begins at `begin`, behind Sendmail's `IPv6:` maybe, and where it ends.
+fn ipv6(line: &[u8], begin: usize) -> Option<(IpAddr, usize)> {
+    let word = line.get(begin..)?;
+    let (begin, word) = word
+        .strip_prefix(b"IPv6:")
+        .map_or((begin, word), |rest| (begin + 5, rest));
+    // Only then may it be one: most of what stands behind `=` is not.
+    if !word
+        .first()
+        .is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b':')
+    {
+        return None;
+    }
+    let is_part = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b':';
+    let word = &word[..word.iter().position(|byte| !is_part(byte)).unwrap_or(word.len())];
+    if word.len() <= 2 || !word.contains(&b':') {
+        return None;
+    }
+    let address: Ipv6Addr = std::str::from_utf8(word).ok()?.parse().ok()?;
+    Some((address.into(), begin + word.len()))
 }
 
 #[cfg(test)]

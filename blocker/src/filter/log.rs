@@ -12,6 +12,7 @@ use super::UseDns;
 use super::date::{Cut, DateReader};
 use super::identity::Identity;
 use super::matcher::{Hit, Matcher};
+use super::prefilter::{Prefilter, Words};
 use crate::ban::{Failure, JailId};
 
 /// The filters that read one log, or several together.
@@ -106,6 +107,7 @@ struct SameDates {
     dates: DateReader,
     zone: TimeZone,
     filters: Vec<JailFilter>,
+    prefilter: Prefilter,
 }
 
 impl LogFilters {
@@ -125,7 +127,15 @@ impl LogFilters {
                     dates: DateReader::new(Arc::clone(patterns), zone.clone()),
                     zone,
                     filters: vec![filter],
+                    prefilter: Prefilter::new([]).0,
                 }),
+            }
+        }
+        for SameDates { filters, prefilter, .. } in &mut dated_alike {
+            let (common, needs) = Prefilter::new(filters.iter().map(|filter| &**filter.matcher.filter()));
+            *prefilter = common;
+            for (filter, needs) in filters.iter_mut().zip(needs) {
+                filter.matcher.need(needs);
             }
         }
         Self { dated_alike }
@@ -151,7 +161,13 @@ impl LogFilters {
     pub fn find(&mut self, line: LogLine<'_>, mut each: impl FnMut(Finding)) -> LineFound {
         let (mut matched, mut ignored, mut dated) = (false, false, false);
         let mut read = None;
-        for SameDates { dates, filters, .. } in &mut self.dated_alike {
+        for SameDates {
+            dates,
+            filters,
+            prefilter,
+            ..
+        } in &mut self.dated_alike
+        {
             if !filters.iter().any(|filter| filter.reads(line.logs)) {
                 continue;
             }
@@ -164,13 +180,14 @@ impl LogFilters {
                 continue;
             };
             dated = true;
+            let words = words(prefilter, &cut);
             for filter in filters.iter_mut().filter(|filter| filter.reads(line.logs)) {
                 let JailFilter { jail, matcher, .. } = filter;
                 let cut = Cut {
                     time: Some(time),
                     ..cut
                 };
-                let found = matcher.apply(&cut);
+                let found = matcher.apply_where(&cut, words);
                 ignored |= found.ignored.is_some();
                 for hit in found.hits.into_iter().filter(Hit::is_failure) {
                     matched = true;
@@ -189,6 +206,16 @@ impl LogFilters {
             (_, false, false) => LineResult::Missed,
         };
         LineFound { result, time: read }
+    }
+}
+
+/// The literals that a line holds without its date.
+pub(super) fn words(prefilter: &Prefilter, cut: &Cut<'_>) -> Words {
+    // The two parts are searched as one text, which may hold what neither does; and so may a break that is written as one.
+    if cut.before.is_empty() && !cut.after.contains('\n') {
+        prefilter.words(cut.after)
+    } else {
+        Words::ANY
     }
 }
 

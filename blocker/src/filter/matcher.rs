@@ -13,6 +13,7 @@ use super::identity::Identity;
 use super::lines::{self, Lines, Split, split};
 use super::pattern::facts::Facts;
 use super::pattern::{LimitHit, Slots};
+use super::prefilter::{FilterNeeds, Words};
 use super::session::Sessions;
 use super::{Filter, Regex};
 
@@ -76,6 +77,8 @@ pub struct Matcher {
     /// What the prefregex left of it, and a break.
     content: String,
     slots: MatcherSlots,
+    /// What lines must hold for the filter to find anything in them.
+    needs: FilterNeeds,
     /// Searches that were given up at the backtracking limit.
     pub limit_hits: u64,
 }
@@ -101,6 +104,7 @@ impl Matcher {
             sessions: Sessions::default(),
             line: String::new(),
             content: String::new(),
+            needs: FilterNeeds::default(),
             limit_hits: 0,
         }
     }
@@ -111,8 +115,24 @@ impl Matcher {
         &self.filter
     }
 
+    /// Tells it what lines must hold for its filter, so that it can be shown what they hold.
+    pub fn need(&mut self, needs: FilterNeeds) {
+        self.needs = needs;
+    }
+
     /// Applies the filter to a line.
     pub fn apply(&mut self, cut: &Cut<'_>) -> Found {
+        self.apply_where(cut, Words::ANY)
+    }
+
+    /// Applies the filter to a line that holds these literals.
+    pub fn apply_where(&mut self, cut: &Cut<'_>, words: Words) -> Found {
+        // Of several lines that are one text each may hold something else.
+        let words = if self.filter.max_lines > 1 { Words::ANY } else { words };
+        let is_ignored_first = comes_first(&self.filter) && self.needs.may_ignore(words);
+        if !is_ignored_first && !self.needs.may_find(words) {
+            return Found::default();
+        }
         self.line.clear();
         for part in [cut.before, cut.after] {
             push_without_breaks(&mut self.line, part);
@@ -139,7 +159,7 @@ impl Matcher {
         };
         let mut found = Found::default();
         for (n, regex) in filter.failregex.iter().enumerate() {
-            if !self.search(regex, n, &line) {
+            if !self.needs.may_fail(n, words) || !self.search(regex, n, &line) {
                 continue;
             }
             if let Some(ignored) = ignored(&filter.ignoreregex, &line, &mut self.limit_hits) {

@@ -17,6 +17,7 @@ pub mod log;
 pub mod matcher;
 pub mod parameters;
 pub mod pattern;
+pub mod prefilter;
 mod session;
 mod substitute;
 pub mod trial;

@@ -362,10 +362,22 @@ fn a_search_given_up_is_counted_and_is_no_match() {
 
 #[test]
 fn a_text_too_long_for_a_backtracking_search_is_not_searched() {
-    let mut filter = matcher("[Definition]\nfailregex = ^(?!good)\\w+ <ADDR>\n");
-    assert_eq!(who(&mut filter, "bad 192.0.2.7").len(), 1);
-    assert!(who(&mut filter, &format!("bad 192.0.2.7 {}", "x".repeat(8 * 1024))).is_empty());
+    let mut filter = matcher("[Definition]\nfailregex = ^\\w+(?! good) \\w+ <ADDR>\n");
+    let long = "x".repeat(8 * 1024);
+    assert_eq!(who(&mut filter, "so bad 192.0.2.7").len(), 1);
+    // It has to be searched for where the look-ahead holds.
+    assert!(who(&mut filter, &format!("so good 192.0.2.7 {long}")).is_empty());
     assert_eq!(filter.limit_hits, 1);
+    assert!(who(&mut filter, &format!("so bad 192.0.2.7 {long}é")).is_empty());
+    assert_eq!(filter.limit_hits, 2);
+}
+
+#[test]
+fn a_long_text_is_found_where_look_ahead_holds_at_once() {
+    let mut filter = matcher("[Definition]\nfailregex = ^\\w+(?! good) \\w+ <ADDR>\n");
+    let long = "x".repeat(8 * 1024);
+    assert_eq!(who(&mut filter, &format!("so bad 192.0.2.7 {long}")).len(), 1);
+    assert_eq!(filter.limit_hits, 0);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use jiff::tz::TimeZone;
 
 use super::Filter;
 use super::date::{Cut, DateReader};
+use super::log::words;
 use super::matcher::{Found, Hit, Matcher, Search};
+use super::prefilter::Prefilter;
 
 /// Missed lines that are kept to be shown.
 const SHOWN: usize = 10;
@@ -36,6 +38,7 @@ pub enum Clock {
 #[derive(Debug)]
 pub struct Trial {
     matcher: Matcher,
+    prefilter: Prefilter,
     dates: DateReader,
     clock: Clock,
     tally: Tally,
@@ -87,8 +90,12 @@ impl Trial {
             Clock::Dates { zone, .. } => zone.clone(),
             Clock::Fixed(_) => TimeZone::UTC,
         };
+        let mut matcher = Matcher::new(Arc::clone(filter), search);
+        let (prefilter, needs) = Prefilter::new([&**filter]);
+        needs.into_iter().for_each(|needs| matcher.need(needs));
         Self {
-            matcher: Matcher::new(Arc::clone(filter), search),
+            matcher,
+            prefilter,
             dates: DateReader::new(Arc::clone(filter.dates()), zone),
             clock,
             tally: Tally {
@@ -112,7 +119,7 @@ impl Trial {
             }
             Clock::Fixed(now) => Cut::undated(line, *now),
         };
-        let found = self.matcher.apply(&cut);
+        let found = self.matcher.apply_where(&cut, words(&self.prefilter, &cut));
         self.tally.count(line, &cut, &found);
         self.tally.limit_hits = self.matcher.limit_hits;
         Answer {

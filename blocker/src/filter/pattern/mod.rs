@@ -2,17 +2,23 @@
 //!
 //! Whatever can be searched in linear time goes to `regex`. Look-around, back references, conditions and atomic groups go to
 //! `fancy-regex`, which backtracks; there limits on the text
-//! and on the steps back bound what an attacker's line can cost.
+//! and on the steps back bound what an attacker's line can cost. Nearly all lines are settled before that: see [`linear`] and [`relaxed`].
 
+mod engine;
 pub mod facts;
+mod linear;
 pub(super) mod python;
+mod relaxed;
+pub(super) mod required;
 pub mod tag;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::engine::{Engine, EngineSlots};
 use self::facts::{Facts, Merges};
-use self::python::Lines;
+use self::python::{Lines, Translated};
+use self::required::AnyOf;
 use self::tag::Names;
 
 /// Steps back that one search may take. A search that needs more counts as no match.
@@ -44,18 +50,13 @@ pub struct Pattern {
     /// The groups' names, by number.
     names: Vec<Option<Arc<str>>>,
     merges: Merges,
-}
-
-#[derive(Debug)]
-enum Engine {
-    Linear(regex::Regex),
-    Backtracking(Box<fancy_regex::Regex>),
+    required: Vec<AnyOf>,
 }
 
 /// Where a search leaves the groups that it found. Made once for each pattern and used for every line.
 #[derive(Debug)]
 pub struct Slots {
-    locations: Option<regex::CaptureLocations>,
+    engine: EngineSlots,
     spans: Vec<Option<(usize, usize)>>,
 }
 
@@ -79,36 +80,22 @@ impl Pattern {
         }
         let expanded = tag::expand(expression, names, keys)?;
         let translated = python::translate(&expanded, lines)?;
-        Self::from_rust(translated.text, translated.backtracks)
+        Self::from_translated(translated)
     }
 
     /// Compiles an expression that is in Rust's language already.
-    pub(super) fn from_rust(expression: String, backtracks: bool) -> Result<Self, PatternError> {
-        let engine = if backtracks {
-            let built = fancy_regex::RegexBuilder::new(&expression)
-                .backtrack_limit(BACKTRACK_LIMIT)
-                .delegate_size_limit(SIZE_LIMIT)
-                .delegate_dfa_size_limit(CACHE_LIMIT)
-                .max_prog_size(SIZE_LIMIT / 64)
-                .build();
-            Engine::Backtracking(Box::new(built.map_err(|error| refused(&error.to_string()))?))
-        } else {
-            let built = regex::RegexBuilder::new(&expression)
-                .size_limit(SIZE_LIMIT)
-                .dfa_size_limit(CACHE_LIMIT)
-                .build();
-            Engine::Linear(built.map_err(|error| refused(&error.to_string()))?)
-        };
-        let names: Vec<Option<Arc<str>>> = match &engine {
-            Engine::Linear(regex) => regex.capture_names().map(|name| name.map(Arc::from)).collect(),
-            Engine::Backtracking(regex) => regex.capture_names().map(|name| name.map(Arc::from)).collect(),
-        };
+    pub(super) fn from_translated(translated: Translated) -> Result<Self, PatternError> {
+        let (engine, names) = Engine::compile(&translated).map_err(|error| refused(&error))?;
         let merges = Merges::of(names.iter().flatten());
+        let implied = translated
+            .implied
+            .and_then(|implied| regex_syntax::parse(&implied).ok());
         Ok(Self {
             engine,
-            expression,
+            expression: translated.text,
             names,
             merges,
+            required: implied.map_or_else(Vec::new, |implied| required::required(&implied)),
         })
     }
 
@@ -121,10 +108,12 @@ impl Pattern {
     /// The name of the engine that it went to: `regex` or `fancy-regex`.
     #[must_use]
     pub const fn engine(&self) -> &'static str {
-        match self.engine {
-            Engine::Linear(_) => "regex",
-            Engine::Backtracking(_) => "fancy-regex",
-        }
+        self.engine.name()
+    }
+
+    /// Sets of literals of each of which a text must hold one for a match.
+    pub(super) fn required(&self) -> &[AnyOf] {
+        &self.required
     }
 
     /// The number of the group of this name.
@@ -137,10 +126,7 @@ impl Pattern {
     #[must_use]
     pub fn slots(&self) -> Slots {
         Slots {
-            locations: match &self.engine {
-                Engine::Linear(regex) => Some(regex.capture_locations()),
-                Engine::Backtracking(_) => None,
-            },
+            engine: self.engine.slots(),
             spans: Vec::with_capacity(self.names.len()),
         }
     }
@@ -151,33 +137,9 @@ impl Pattern {
     ///
     /// When the search was given up at the limit.
     pub fn search(&self, text: &str, slots: &mut Slots) -> Result<bool, LimitHit> {
-        slots.spans.clear();
-        match (&self.engine, &mut slots.locations) {
-            (Engine::Linear(regex), Some(locations)) => {
-                if regex.captures_read(locations, text).is_none() {
-                    return Ok(false);
-                }
-                slots
-                    .spans
-                    .extend((0..locations.len()).map(|group| locations.get(group)));
-            }
-            (Engine::Linear(regex), None) => {
-                // Slots of another pattern: they are made fit for this one.
-                slots.locations = Some(regex.capture_locations());
-                return self.search(text, slots);
-            }
-            (Engine::Backtracking(_), _) if text.len() > BACKTRACK_LEN => return Err(LimitHit),
-            (Engine::Backtracking(regex), _) => {
-                let Some(captures) = regex.captures(text).map_err(|_| LimitHit)? else {
-                    return Ok(false);
-                };
-                let groups = captures.iter();
-                slots
-                    .spans
-                    .extend(groups.map(|group| group.map(|group| (group.start(), group.end()))));
-            }
-        }
-        Ok(true)
+        let Slots { engine, spans } = slots;
+        spans.clear();
+        self.engine.search(&self.expression, text, engine, spans)
     }
 
     /// Whether a text matches.
@@ -186,11 +148,7 @@ impl Pattern {
     ///
     /// When the search was given up at the limit.
     pub fn is_match(&self, text: &str) -> Result<bool, LimitHit> {
-        match &self.engine {
-            Engine::Linear(regex) => Ok(regex.is_match(text)),
-            Engine::Backtracking(_) if text.len() > BACKTRACK_LEN => Err(LimitHit),
-            Engine::Backtracking(regex) => regex.is_match(text).map_err(|_| LimitHit),
-        }
+        self.engine.is_match(&self.expression, text)
     }
 
     /// The named groups of the latest match, which was in `text`.

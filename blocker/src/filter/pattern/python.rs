@@ -9,11 +9,14 @@
 
 mod class;
 mod group;
+mod looks;
 
 use std::iter::Peekable;
 use std::str::Chars;
 
+use self::looks::Looks;
 use super::PatternError;
+use super::relaxed::Relaxation;
 
 /// An expression for Rust.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +25,11 @@ pub(in crate::filter) struct Translated {
     pub(in crate::filter) text: String,
     /// Whether it uses what no linear-time engine can do: look-around, back references, conditions, atomic groups.
     pub(in crate::filter) backtracks: bool,
+    /// What it is without its look-aheads, where it could be searched in linear time but for them.
+    pub(in crate::filter) relaxation: Option<Relaxation>,
+    /// The expression that every text matches somewhere in which this one does: what look-ahead must find is part of it, what
+    /// it must not find is left out. `None` where there is no saying.
+    pub(in crate::filter) implied: Option<String>,
 }
 
 /// Which lines `^` and `$` speak of.
@@ -49,20 +57,29 @@ pub(in crate::filter) fn translate(expression: &str, lines: Lines) -> Result<Tra
         global: String::new(),
         backtracks: false,
         together: lines == Lines::Together,
+        looks: Looks::default(),
         look_end: 0,
         repeatable: false,
     };
     translator.all()?;
     let Translator {
-        mut out,
+        out,
         global,
         backtracks,
+        looks,
         ..
     } = translator;
-    if !global.is_empty() {
-        out.insert_str(0, &format!("(?{global})"));
-    }
-    Ok(Translated { text: out, backtracks })
+    let flags = if global.is_empty() {
+        String::new()
+    } else {
+        format!("(?{global})")
+    };
+    Ok(Translated {
+        relaxation: looks.relaxation(&out, &flags).filter(|_| backtracks),
+        implied: looks.implied(&out, &flags),
+        text: flags + &out,
+        backtracks,
+    })
 }
 
 /// Python's flags that are not handed on but change what is written.
@@ -80,14 +97,16 @@ struct Translator<'a> {
     chars: Peekable<Chars<'a>>,
     out: String,
     flags: Flags,
-    /// The flags that hold again when a group closes, and what closes it.
-    groups: Vec<(Flags, &'static str)>,
+    /// The flags that hold again when a group closes, what closes it, and whether flags were handed on for it.
+    groups: Vec<(Flags, &'static str, bool)>,
     names: Vec<String>,
     /// Flags for the whole expression that Rust knows too.
     global: String,
     backtracks: bool,
     /// Whether there are line breaks within the text.
     together: bool,
+    /// Where look-around stands.
+    looks: Looks,
     /// Where the latest look-around ends.
     look_end: usize,
     /// Whether what was just written can be repeated, so that a second repetition is a mistake.
@@ -102,7 +121,7 @@ impl Translator<'_> {
                 '[' => self.class()?,
                 '(' => self.group()?,
                 ')' => {
-                    let (flags, close) = self
+                    let (flags, close, _) = self
                         .groups
                         .pop()
                         .ok_or_else(|| wrong("a `)` closes what no `(` opens"))?;
@@ -110,6 +129,7 @@ impl Translator<'_> {
                     self.write(close);
                     if close == group::LOOK_CLOSE {
                         self.look_end = self.out.len();
+                        self.looks.close(self.look_end);
                     }
                 }
                 '*' | '+' | '?' => self.repeat(&char.to_string())?,
@@ -149,6 +169,12 @@ impl Translator<'_> {
         self.repeatable = true;
     }
 
+    /// Takes note of something other than look-around that no linear-time engine can do.
+    const fn only_backtracking(&mut self) {
+        self.backtracks = true;
+        self.looks.only_backtracking();
+    }
+
     fn repeat(&mut self, sign: &str) -> Result<(), PatternError> {
         if !self.repeatable {
             return Err(wrong(&format!("`{sign}` repeats nothing")));
@@ -160,12 +186,15 @@ impl Translator<'_> {
             if ["*", "?"].contains(&sign) || sign.starts_with("{0") {
                 self.out.truncate(self.out.len() - 1);
                 self.out.push_str("|)");
+                self.looks.only_backtracking();
             }
             return Ok(());
         }
         self.out.push_str(sign);
         self.out.extend(manner);
-        self.backtracks |= manner == Some('+');
+        if manner == Some('+') {
+            self.only_backtracking();
+        }
         Ok(())
     }
 
@@ -230,7 +259,7 @@ impl Translator<'_> {
             self.plain(char);
             return Ok(());
         }
-        self.backtracks = true;
+        self.only_backtracking();
         // In a group of its own, so that a digit that follows is none of its number.
         self.write(&format!("(?:\\{digits})"));
         Ok(())

@@ -31,7 +31,7 @@ impl Translator<'_> {
                 }
             }
             '>' => {
-                self.backtracks = true;
+                self.only_backtracking();
                 self.open("(?>");
             }
             sign @ ('=' | '!') => self.look(&sign.to_string()),
@@ -51,7 +51,7 @@ impl Translator<'_> {
     }
 
     fn open_until(&mut self, text: &str, close: &'static str) {
-        self.groups.push((self.flags, close));
+        self.groups.push((self.flags, close, false));
         self.out.push_str(text);
         self.repeatable = false;
     }
@@ -59,6 +59,8 @@ impl Translator<'_> {
     /// Look-around, in a group of its own for the case that it is repeated.
     fn look(&mut self, sign: &str) {
         self.backtracks = true;
+        let is_flagged = self.groups.iter().any(|(.., flagged)| *flagged);
+        self.looks.open(self.out.len(), sign, is_flagged);
         self.open_until(&format!("(?:(?{sign}"), LOOK_CLOSE);
     }
 
@@ -82,7 +84,7 @@ impl Translator<'_> {
                         "`(?P={name})` refers to a group that no `(?P<{name}>` before it names"
                     )));
                 }
-                self.backtracks = true;
+                self.only_backtracking();
                 self.write(&format!("(?P={name})"));
             }
             _ => return Err(wrong("after `(?P` stands `<name>` or `=name`")),
@@ -99,7 +101,7 @@ impl Translator<'_> {
                 char => name.push(char),
             }
         }
-        self.backtracks = true;
+        self.only_backtracking();
         if !name.is_empty() && name.chars().all(|char| char.is_ascii_digit()) {
             self.open(&format!("(?({name})"));
         } else {
@@ -141,6 +143,9 @@ impl Translator<'_> {
     fn scoped(&mut self, flags: &str) -> Result<(), PatternError> {
         let (handed_on, own) = self.parse_flags(flags)?;
         self.open(&format!("(?{handed_on}:"));
+        if let Some((.., flagged)) = self.groups.last_mut() {
+            *flagged = !handed_on.is_empty();
+        }
         self.flags = own;
         Ok(())
     }

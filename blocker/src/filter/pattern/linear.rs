@@ -1,0 +1,150 @@
+//! A regular expression in linear time, twice: for lines of ASCII, which nearly all are, and for any.
+//!
+//! Python's `\w`, `\d` and `\s` are Unicode's, and make automata of thousands of states. On a line of ASCII, the expression with each
+//! class cut down to ASCII finds the same with a fraction of them. The other one is built when the first line needs it.
+
+use std::sync::OnceLock;
+
+use regex_automata::meta::{self, BuildError};
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Anchored, Input};
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
+
+use super::{CACHE_LIMIT, SIZE_LIMIT};
+
+/// An expression for lines of ASCII.
+#[derive(Debug)]
+pub(super) struct Ascii(meta::Regex);
+
+/// What a search for lines of ASCII works with, and where it leaves the groups.
+#[derive(Debug)]
+pub(super) struct AsciiSlots {
+    cache: meta::Cache,
+    slots: Vec<Option<NonMaxUsize>>,
+}
+
+impl Ascii {
+    /// Compiles what has been parsed as Rust's language. `None` where it needs more than ASCII, or more room than there is.
+    pub(super) fn compile(expression: &Hir) -> Option<Self> {
+        let config = meta::Config::new()
+            .nfa_size_limit(Some(SIZE_LIMIT))
+            .hybrid_cache_capacity(CACHE_LIMIT);
+        let built: Result<meta::Regex, BuildError> = meta::Builder::new()
+            .configure(config)
+            .build_from_hir(&in_ascii(expression));
+        built.ok().map(Self)
+    }
+
+    /// The names of its groups, by number.
+    pub(super) fn names(&self) -> impl Iterator<Item = Option<&str>> {
+        let pattern = regex_automata::PatternID::ZERO;
+        self.0.group_info().pattern_names(pattern)
+    }
+
+    /// Room for what a search finds.
+    pub(super) fn slots(&self) -> AsciiSlots {
+        AsciiSlots {
+            cache: self.0.create_cache(),
+            slots: vec![None; self.0.group_info().slot_len()],
+        }
+    }
+
+    /// Searches a line of ASCII for the first match.
+    pub(super) fn search(&self, line: &str, slots: &mut AsciiSlots) -> bool {
+        let AsciiSlots { cache, slots } = slots;
+        self.0.search_slots_with(cache, &Input::new(line), slots).is_some()
+    }
+
+    /// Whether a line of ASCII matches from `at` on.
+    pub(super) fn is_match_at(&self, line: &str, at: usize) -> bool {
+        self.0.is_match(Input::new(line).range(at..).anchored(Anchored::Yes))
+    }
+
+    /// Whether a line of ASCII matches.
+    pub(super) fn is_match(&self, line: &str) -> bool {
+        self.0.is_match(line)
+    }
+}
+
+impl AsciiSlots {
+    /// How many groups there are, the whole match among them.
+    pub(super) fn groups(&self) -> usize {
+        self.slots.len() / 2
+    }
+
+    /// Where a group of the latest match lies.
+    pub(super) fn group(&self, number: usize) -> Option<(usize, usize)> {
+        let start = (*self.slots.get(number * 2)?)?;
+        let end = (*self.slots.get(number * 2 + 1)?)?;
+        Some((start.get(), end.get()))
+    }
+}
+
+/// An expression for lines of any characters, which has been compiled once to see that it can be.
+#[derive(Debug)]
+pub(super) struct Lazy<T> {
+    built: OnceLock<Option<T>>,
+    build: fn(&str) -> Option<T>,
+}
+
+impl<T> Lazy<T> {
+    pub(super) const fn new(build: fn(&str) -> Option<T>) -> Self {
+        Self {
+            built: OnceLock::new(),
+            build,
+        }
+    }
+
+    /// What it holds from the beginning.
+    pub(super) fn built(engine: T, build: fn(&str) -> Option<T>) -> Self {
+        Self {
+            built: OnceLock::from(Some(engine)),
+            build,
+        }
+    }
+
+    /// Builds it where that has not been done. It can be built: that was tried when the filter was read.
+    pub(super) fn get(&self, expression: &str) -> Option<&T> {
+        self.built.get_or_init(|| (self.build)(expression)).as_ref()
+    }
+}
+
+/// The expression with each class cut down to ASCII: on a line of ASCII it finds the same.
+fn in_ascii(expression: &Hir) -> Hir {
+    match expression.kind() {
+        HirKind::Empty => Hir::empty(),
+        HirKind::Literal(literal) if literal.0.is_ascii() => Hir::literal(literal.0.clone()),
+        HirKind::Literal(_) => Hir::fail(),
+        HirKind::Class(Class::Unicode(class)) => {
+            let mut class = class.clone();
+            class.intersect(&ClassUnicode::new([ClassUnicodeRange::new('\0', '\x7f')]));
+            Hir::class(Class::Unicode(class))
+        }
+        HirKind::Class(class) => Hir::class(class.clone()),
+        HirKind::Look(look) => Hir::look(ascii_look(*look)),
+        HirKind::Repetition(repetition) => Hir::repetition(regex_syntax::hir::Repetition {
+            sub: Box::new(in_ascii(&repetition.sub)),
+            ..*repetition
+        }),
+        HirKind::Capture(capture) => Hir::capture(regex_syntax::hir::Capture {
+            index: capture.index,
+            name: capture.name.clone(),
+            sub: Box::new(in_ascii(&capture.sub)),
+        }),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(in_ascii).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(in_ascii).collect()),
+    }
+}
+
+/// Of letters and digits a line of ASCII has only ASCII's.
+const fn ascii_look(look: Look) -> Look {
+    match look {
+        Look::WordUnicode => Look::WordAscii,
+        Look::WordUnicodeNegate => Look::WordAsciiNegate,
+        Look::WordStartUnicode => Look::WordStartAscii,
+        Look::WordEndUnicode => Look::WordEndAscii,
+        Look::WordStartHalfUnicode => Look::WordStartHalfAscii,
+        Look::WordEndHalfUnicode => Look::WordEndHalfAscii,
+        look => look,
+    }
+}

@@ -12,6 +12,7 @@ mod run;
 mod status;
 mod stop;
 mod test;
+mod top;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ enum Command {
     Stop(stop::Arguments),
     /// Show how the agent is: firewall, jails, logs, and what is wrong
     Status(status::Arguments),
+    /// Watch the agent live: what is dropped, who is banned, what is wrong
+    Top(top::Arguments),
     /// Show which bans are in force
     Bans(bans::ListArguments),
     /// Ban a host or network, until the time is over or somebody lifts it
@@ -134,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::check(options),
         Command::Stop(arguments) => stop::stop(&arguments),
         Command::Status(arguments) => status::status(&arguments),
+        Command::Top(arguments) => top::top(&arguments),
         Command::Bans(arguments) => bans::list(&arguments),
         Command::Ban(arguments) => bans::ban(arguments),
         Command::Unban(arguments) => bans::unban(&arguments),

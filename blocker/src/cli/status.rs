@@ -107,7 +107,7 @@ fn text(status: &Status, now: Timestamp) -> String {
 }
 
 /// What somebody should look at.
-fn problems(status: &Status) -> Vec<String> {
+pub(super) fn problems(status: &Status) -> Vec<String> {
     let mut problems = Vec::new();
     if status.brake_engaged {
         problems.push(

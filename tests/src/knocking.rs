@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use blocker_lab::network::SMTP;
+use blocker_lab::network::{SMTP, smtp_for};
 use socket2::{Domain, Socket, Type};
 
 use crate::eventually;
@@ -13,6 +13,25 @@ use crate::relay::Relay;
 
 /// SYNs that are sent at a time.
 const SYNS: u64 = 3000;
+
+/// Sends so many SYNs from one of the spammers' addresses to the relay's port 25, each once.
+///
+/// # Panics
+///
+/// When the spammers' host cannot be entered.
+pub fn knock(relay: &Relay, source: IpAddr, syns: u32) {
+    let send = || {
+        for _ in 0..syns {
+            let source = SocketAddr::new(source, 0);
+            let socket = Socket::new(Domain::for_address(source), Type::STREAM, None).expect("a socket can be made");
+            socket.set_nonblocking(true).expect("a socket need not wait");
+            socket.bind(&source.into()).expect("it is one of the host's addresses");
+            // Nobody waits for the answer, and nobody is left to repeat it.
+            let _ = socket.connect(&smtp_for(source.ip()).into());
+        }
+    };
+    relay.lab.spam().enter(send).expect("the spammers' host can be entered");
+}
 
 /// A host that goes on knocking, on a thread of its own.
 pub struct Knocking {

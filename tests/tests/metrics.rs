@@ -15,13 +15,13 @@ mod page;
 #[path = "metrics/prometheus.rs"]
 mod prometheus;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use blocker_lab::network::{IGNORED, SPAMMER_V6, SPAMMERS, smtp_for};
+use blocker_lab::network::{IGNORED, SPAMMER_V6, SPAMMERS};
+use blocker_tests::knocking::knock;
 use blocker_tests::on_both_firewalls;
 use blocker_tests::relay::Relay;
 use nix::sys::signal::Signal;
-use socket2::{Domain, Socket, Type};
 
 use self::prometheus::{Prometheus, promtool, promtool_on, workspace};
 
@@ -32,20 +32,6 @@ on_both_firewalls! {
 
 fn spammer() -> IpAddr {
     SPAMMERS[0].into()
-}
-
-/// Sends so many SYNs to the relay's port 25, each once.
-fn knock(relay: &Relay, source: IpAddr, syns: u32) {
-    let send = || {
-        for _ in 0..syns {
-            let socket = Socket::new(Domain::for_address(SocketAddr::new(source, 0)), Type::STREAM, None).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
-            // Nobody waits for the answer, and nobody is left to repeat it.
-            let _ = socket.connect(&smtp_for(source).into());
-        }
-    };
-    relay.lab.spam().enter(send).unwrap();
 }
 
 fn dropped(family: &str, firewall: &str) -> String {

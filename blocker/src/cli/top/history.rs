@@ -87,7 +87,10 @@ mod tests {
 
     #[test]
     fn of_two_values_in_a_slot_the_later_one_stands() {
-        assert_eq!(after(&[(0, None), (2000, Some(1.0)), (2100, Some(2.0))]), [None, Some(2.0)]);
+        assert_eq!(
+            after(&[(0, None), (2000, Some(1.0)), (2100, Some(2.0))]),
+            [None, Some(2.0)]
+        );
     }
 
     #[test]

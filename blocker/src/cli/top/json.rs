@@ -51,11 +51,18 @@ pub(super) fn run(mut poller: Poller, mut state: State, count: Option<u64>) -> R
 }
 
 fn known(state: &State) -> Known<'_> {
-    let age = |bans: &Bans| bans.at.map(|at| Instant::now().saturating_duration_since(at).as_secs_f64());
+    let age = |bans: &Bans| {
+        bans.at
+            .map(|at| Instant::now().saturating_duration_since(at).as_secs_f64())
+    };
     Known {
         time: Timestamp::now(),
         error: state.gone.as_ref().map(|(_, error)| error.as_str()),
-        status: state.status.as_ref().filter(|_| state.gone.is_none()).map(|(_, status)| status),
+        status: state
+            .status
+            .as_ref()
+            .filter(|_| state.gone.is_none())
+            .map(|(_, status)| status),
         rates: state.rates.as_ref(),
         loudest: &state.hosts.bans,
         loudest_age_seconds: age(&state.hosts),

@@ -19,7 +19,7 @@ pub(super) const LATEST: usize = 50;
 /// How many times as long as an answer took its question rests.
 const REST: u32 = 20;
 /// No question is asked more often, whatever key somebody holds down.
-const LEAST: Duration = Duration::from_millis(500);
+const LEAST: Duration = Duration::from_millis(250);
 /// Where nothing is to be asked, until somebody wishes something.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -137,13 +137,13 @@ impl Poller {
         if !self.is_there {
             return None;
         }
-        if self.hosts.due <= now {
+        if self.hosts.is_due(now) {
             let order = self.order;
             let hosts = self.bans(order.sort(), HOSTS);
             self.hosts.answered(now, Instant::now());
             return Some(told(Answer::Hosts(order, hosts)));
         }
-        if self.latest.due <= now {
+        if self.latest.is_due(now) {
             let latest = self.bans(Order::Latest.sort(), LATEST);
             self.latest.answered(now, Instant::now());
             return Some(told(Answer::Latest(latest)));
@@ -157,7 +157,11 @@ impl Poller {
             return NEVER;
         }
         let bans = self.hosts.due.min(self.latest.due);
-        let due = if self.is_there { bans.min(self.status.due) } else { self.status.due };
+        let due = if self.is_there {
+            bans.min(self.status.due)
+        } else {
+            self.status.due
+        };
         due.saturating_duration_since(Instant::now())
     }
 
@@ -234,6 +238,11 @@ impl Turn {
         }
     }
 
+    /// Whether it may be asked; a little early, so that bans are asked for together with the status, and not an interval late.
+    fn is_due(&self, now: Instant) -> bool {
+        self.rested <= now && self.due <= now + self.interval / 4
+    }
+
     /// It was asked and answered then.
     fn answered(&mut self, asked: Instant, answered: Instant) {
         let rest = answered.saturating_duration_since(asked).saturating_mul(REST);
@@ -265,6 +274,15 @@ mod tests {
     fn a_question_that_was_answered_fast_is_asked_again_after_the_interval() {
         let (turn, answered) = after_an_answer_of(5);
         assert_eq!(turn.due - answered, INTERVAL);
+    }
+
+    #[test]
+    fn bans_are_asked_for_together_with_the_status_and_never_before_they_have_rested() {
+        let (turn, answered) = after_an_answer_of(20);
+        assert!(turn.is_due(answered + INTERVAL - Duration::from_millis(20)));
+        assert!(!turn.is_due(answered + INTERVAL / 2));
+        let (turn, answered) = after_an_answer_of(100);
+        assert!(!turn.is_due(answered + INTERVAL - Duration::from_millis(20)));
     }
 
     #[test]

@@ -63,7 +63,7 @@ async fn show(poller: Poller, mut state: State) -> Result<ExitCode> {
             _ = interrupted.recv() => return Ok(ended_by(SignalKind::interrupt())),
             _ = hung_up.recv() => return Ok(ended_by(SignalKind::hangup())),
             _ = tick.tick() => {}
-            Some(told) = news.recv() => state.take(told),
+            told = news.recv() => state.take(told.context("the thread that asks the agent has ended")?),
             read = events.recv() => event = Some(read.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))),
         }
         // All that waits before it is drawn: a key that somebody holds down draws no more often than the terminal takes it.

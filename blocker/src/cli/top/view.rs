@@ -38,11 +38,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, now: Instant, clock
     .areas(area);
     frame.render_widget(Paragraph::new(alarms).style(look.bad()), above);
     frame.render_widget(head::first_line(state, first.width, look), first);
-    let [graphs, tables] = Layout::vertical([
-        Constraint::Length(head::graphs_height(below)),
-        Constraint::Fill(1),
-    ])
-    .areas(below);
+    let [graphs, tables] =
+        Layout::vertical([Constraint::Length(head::graphs_height(below)), Constraint::Fill(1)]).areas(below);
     head::graphs(frame, graphs, state, look);
     draw_tables(frame, tables, state, (now, clock), look);
     draw_foot(frame, foot, state, look);
@@ -57,10 +54,12 @@ fn draw_tables(frame: &mut Frame<'_>, area: Rect, state: &mut State, now: (Insta
         let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)])
             .spacing(3)
             .areas(area);
-        let [above, below] =
-            Layout::vertical([Constraint::Length(rows(jails + 1).min(right.height / 2)), Constraint::Fill(1)])
-                .spacing(1)
-                .areas(right);
+        let [above, below] = Layout::vertical([
+            Constraint::Length(rows(jails + 1).min(right.height / 2)),
+            Constraint::Fill(1),
+        ])
+        .spacing(1)
+        .areas(right);
         (left, above, below)
     } else {
         // A heading each; what is left is the hosts'.

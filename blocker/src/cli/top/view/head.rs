@@ -26,14 +26,17 @@ pub(super) fn alarms(state: &State, now: Instant, area: Rect) -> Vec<Line<'stati
     if let Some((since, why)) = &state.gone {
         let seconds = ago(*since);
         lines.push(format!(
-            "the agent does not answer, for {seconds} s; bans stay in force until they end; below: its last word"
+            "the agent does not answer for {seconds} s; its bans stay in force; last word below"
         ));
         lines.push(printable(why));
     } else if let Some((at, _)) = &state.status
         && !state.chosen.paused
         && now.saturating_duration_since(*at) > state.interval * 3 + Duration::from_secs(2)
     {
-        lines.push(format!("the agent has not answered for {} s; below: its last word", ago(*at)));
+        lines.push(format!(
+            "the agent has not answered for {} s; below: its last word",
+            ago(*at)
+        ));
     }
     if let Some((_, status)) = &state.status {
         lines.extend(problems(status));
@@ -41,13 +44,33 @@ pub(super) fn alarms(state: &State, now: Instant, area: Rect) -> Vec<Line<'stati
             lines.push("this is a dry run: what would be dropped is counted, and nothing is dropped".to_owned());
         }
     }
+    let width = usize::from(area.width.saturating_sub(2));
+    let mut lines: Vec<Line<'static>> = lines
+        .iter()
+        .flat_map(|line| wrapped(line, width))
+        .map(Line::raw)
+        .collect();
     let most = usize::from(area.height / 6);
     if lines.len() > most {
-        let more = lines.len() - (most - 1);
-        lines.truncate(most - 1);
-        lines.push(format!("{more} more: `blocker status` tells them"));
+        lines.truncate(most.saturating_sub(1));
+        lines.push(Line::raw("! and more: `blocker status` tells all"));
     }
-    lines.into_iter().map(|line| Line::raw(format!("! {line}"))).collect()
+    lines
+}
+
+/// An alarm in lines of this width at the most, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec!["!".to_owned()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() < 3 || Span::raw(line.as_str()).width() + Span::raw(word).width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("  {word}")),
+        }
+    }
+    lines
 }
 
 /// Firewall and mode by interface, bans in force, how many are enforced, the brake.
@@ -88,7 +111,10 @@ fn firewall(status: &Status, width: usize) -> String {
         };
         format!("{begins}{}{more}", interfaces[..count].join(", "))
     };
-    let fits = (1..=interfaces.len()).rev().map(told).find(|text| Span::raw(text).width() <= width);
+    let fits = (1..=interfaces.len())
+        .rev()
+        .map(told)
+        .find(|text| Span::raw(text).width() <= width);
     fits.unwrap_or_else(|| format!("{begins}{} interfaces", interfaces.len()))
 }
 

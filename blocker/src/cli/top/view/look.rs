@@ -23,7 +23,11 @@ impl Look {
     }
 
     fn with(self, colour: Color) -> Style {
-        if self.coloured { Style::new().fg(colour) } else { Style::new() }
+        if self.coloured {
+            Style::new().fg(colour)
+        } else {
+            Style::new()
+        }
     }
 
     /// What is wrong.

@@ -71,17 +71,18 @@ pub(super) fn hosts(frame: &mut Frame<'_>, area: Rect, state: &State, now: (Inst
     let room = usize::from(area.height.saturating_sub(1));
     let from = state.chosen.scrolled.min(all.len().saturating_sub(room));
     let shown = &all[from..all.len().min(from + room)];
-    let what = match state.order {
-        Order::Loudest => "loudest hosts",
-        Order::Latest => "latest hosts",
-        Order::Ending => "soonest to end",
+    let soon = if state.chosen.order == state.order {
+        String::new()
+    } else {
+        format!(" (soon: {})", name(state.chosen.order))
     };
     let place = if all.len() > room {
         format!(" {}–{} of {}", from + 1, from + shown.len(), all.len())
     } else {
         String::new()
     };
-    let title = format!("{what}{place}{}", freshness(&state.hosts, state, now.0));
+    let what = name(state.order);
+    let title = format!("{what} hosts{place}{}{soon}", freshness(&state.hosts, state, now.0));
     let rows = shown.iter().map(|ban| {
         Row::new([
             Cell::from(printable(&ban.address)),
@@ -107,6 +108,14 @@ pub(super) fn hosts(frame: &mut Frame<'_>, area: Rect, state: &State, now: (Inst
         Constraint::Length(8),
     ];
     draw(frame, area, Table::new(rows, widths), heading, look);
+}
+
+const fn name(order: Order) -> &'static str {
+    match order {
+        Order::Loudest => "loudest",
+        Order::Latest => "latest",
+        Order::Ending => "soonest-to-end",
+    }
 }
 
 /// The latest bans.

@@ -47,7 +47,11 @@ fn drawn(state: &mut State, now: Instant, (width, height): (u16, u16), look: Loo
 fn shown(state: &mut State, now: Instant, size: (u16, u16)) -> Vec<String> {
     let terminal = drawn(state, now, size, Look::new(true));
     let buffer = terminal.backend().buffer().clone();
-    let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    let line = |y| {
+        (0..buffer.area.width)
+            .map(|x| buffer[(x, y)].symbol())
+            .collect::<String>()
+    };
     (0..buffer.area.height).map(line).collect()
 }
 
@@ -83,7 +87,10 @@ fn a_large_terminal_has_tables_beside_each_other_and_more_of_each() {
     let (mut state, now) = well();
     let lines = shown(&mut state, now, (200, 50));
     println!("{}", lines.join("\n"));
-    assert!(has(&lines, &["loudest hosts", "jail", "made", "failures"]), "one beside the other");
+    assert!(
+        has(&lines, &["loudest hosts", "jail", "made", "failures"]),
+        "one beside the other"
+    );
     assert!(has(&lines, &["192.0.2.35"]));
     assert!(state.chosen.rows >= 35);
 }
@@ -92,15 +99,22 @@ fn a_large_terminal_has_tables_beside_each_other_and_more_of_each() {
 fn every_size_is_drawn_and_one_that_is_too_small_says_so() {
     let (mut state, now) = well();
     state.chosen.help = true;
-    for width in (0..130).chain([139, 140, 141, 400]) {
-        for height in (0..40).step_by(3).chain([1, 14, 15, 16, 200]) {
+    for width in [0, 1, 30, 59, 60, 61, 80, 100, 139, 140, 141, 400] {
+        for height in [0, 1, 2, 14, 15, 16, 19, 20, 24, 30, 42, 100] {
             drawn(&mut state, now, (width, height), Look::new(true));
         }
     }
     let text = shown(&mut state, now, (40, 10)).join("");
-    assert!(text.contains("40 by 10 is too small") && text.contains("60 by 15"), "{text}");
+    assert!(
+        text.contains("40 by 10 is too small") && text.contains("60 by 15"),
+        "{text}"
+    );
     let lines = shown(&mut state, now, (60, 15));
-    assert!(has(&lines, &["192.0.2.1"]) || has(&lines, &["keys"]), "{}", lines.join("\n"));
+    assert!(
+        has(&lines, &["192.0.2.1"]) || has(&lines, &["keys"]),
+        "{}",
+        lines.join("\n")
+    );
 }
 
 #[test]
@@ -125,12 +139,23 @@ fn hostile_names_are_shown_and_move_nothing() {
         for size in [(80, 24), (200, 50), (40, 10), (60, 15)] {
             let lines = shown(&mut state, now, size);
             let text = lines.join("");
-            assert!(!text.contains(|char: char| char.is_control() || char == '\u{202e}'), "{text:?}");
-            assert_eq!(has(&lines, &["x\\u{1b}[2J"]), size.0 >= 60, "{size:?}: {}", lines.join("\n"));
+            assert!(
+                !text.contains(|char: char| char.is_control() || char == '\u{202e}'),
+                "{text:?}"
+            );
+            assert_eq!(
+                has(&lines, &["x\\u{1b}[2J"]),
+                size.0 >= 60,
+                "{size:?}: {}",
+                lines.join("\n")
+            );
         }
     }
     state.take(news(now, error));
-    assert!(has(&shown(&mut state, now, (200, 50)), &["loudest hosts", ": x\\u{1b}"]));
+    assert!(has(
+        &shown(&mut state, now, (200, 50)),
+        &["loudest hosts", ": x\\u{1b}"]
+    ));
 }
 
 #[test]
@@ -153,7 +178,35 @@ fn what_is_wrong_comes_first_and_in_red() {
         assert_eq!(terminal.backend().buffer()[(0, 0)].fg, colour);
     }
     let few = shown(&mut state, now, (80, 15));
-    assert!(few[1].starts_with("! 2 more: `blocker status`"), "{}", few.join("\n"));
+    assert!(few[1].starts_with("! and more: `blocker status`"), "{}", few.join("\n"));
+}
+
+#[test]
+fn an_alarm_that_is_wider_than_the_terminal_goes_on_in_the_next_line() {
+    let bad = || {
+        let mut status = status([jail("spam", 1)]);
+        status.ledger_durable = false;
+        status
+    };
+    let (mut state, now) = watched(bad(), bad(), bans(1));
+    let lines = shown(&mut state, now, (80, 24));
+    assert!(
+        lines[0].starts_with("! bans are not written to disk"),
+        "{}",
+        lines.join("\n")
+    );
+    assert!(lines[1].trim_end().ends_with("says why"));
+    assert!(lines[2].starts_with("xdp"));
+}
+
+#[test]
+fn an_order_that_is_waited_for_is_named() {
+    let (mut state, now) = well();
+    state.heed(Action::Order);
+    assert!(has(
+        &shown(&mut state, now, (80, 24)),
+        &["loudest hosts", "soon: latest"]
+    ));
 }
 
 #[test]
@@ -161,7 +214,11 @@ fn without_colour_nothing_has_one() {
     let (mut state, now) = well();
     let terminal = drawn(&mut state, now, (80, 24), Look::new(false));
     let cells = &terminal.backend().buffer().content;
-    assert!(cells.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    assert!(
+        cells
+            .iter()
+            .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+    );
 }
 
 #[test]
@@ -171,7 +228,11 @@ fn an_agent_that_is_gone_is_told_of_with_its_last_word_below() {
     let error = anyhow::anyhow!("no agent runs here: nobody answers on /run/blocker/control.sock");
     state.take(news(gone, Answer::Status(Err(error))));
     let lines = shown(&mut state, gone + Duration::from_secs(7), (100, 24));
-    assert!(lines[0].starts_with("! the agent does not answer, for 7 s"), "{}", lines.join("\n"));
+    assert!(
+        lines[0].starts_with("! the agent does not answer for 7 s"),
+        "{}",
+        lines.join("\n")
+    );
     assert!(lines[1].starts_with("! no agent runs here"));
     assert!(has(&lines, &["loudest hosts", ", 9 s ago"]) && has(&lines, &["192.0.2.1", "999"]));
     assert!(has(&lines, &["dropped –/s"]), "{}", lines.join("\n"));
@@ -181,7 +242,11 @@ fn an_agent_that_is_gone_is_told_of_with_its_last_word_below() {
 fn an_agent_that_says_nothing_for_long_is_told_of() {
     let (mut state, now) = well();
     let lines = shown(&mut state, now + Duration::from_secs(9), (80, 24));
-    assert!(lines[0].starts_with("! the agent has not answered for 9 s"), "{}", lines.join("\n"));
+    assert!(
+        lines[0].starts_with("! the agent has not answered for 9 s"),
+        "{}",
+        lines.join("\n")
+    );
     state.heed(Action::Pause);
     let lines = shown(&mut state, now + Duration::from_secs(9), (80, 24));
     assert!(!lines[0].starts_with('!') && has(&lines, &["p go on", "paused"]));

@@ -136,13 +136,19 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
-        if char.is_control() || turns_or_breaks(char) {
+        if steers(char) {
             out.extend(char.escape_default());
         } else {
             out.push(char);
         }
     }
     out
+}
+
+/// Whether a character can steer a terminal: move its cursor, change its colours, turn what is written round.
+#[must_use]
+pub fn steers(char: char) -> bool {
+    char.is_control() || turns_or_breaks(char)
 }
 
 /// Whether a character makes text run the other way, or begins a line, though it is no control character.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::client::{Client, Where};
 use super::figures::{grouped, since};
-use super::written;
+use super::{json, written};
 use crate::api::model::{Ban, Banned, NewBan, Unbanned};
 use crate::problem::printable;
 
@@ -116,7 +116,7 @@ pub(super) fn list(arguments: &ListArguments) -> Result<ExitCode> {
     let mut count = 0_u64;
     Client::new(&arguments.place)?.lines("/v1/bans", &query, |line| {
         result = if arguments.json {
-            writeln!(out, "{line}")
+            writeln!(out, "{}", json::safe(line))
         } else {
             let ban: Ban = serde_json::from_str(line).context("the agent's answer is not understood")?;
             let heading = if count == 0 { heading() } else { String::new() };
@@ -183,7 +183,7 @@ pub(super) fn ban(arguments: BanArguments) -> Result<ExitCode> {
     let banned: Banned = Client::new(&arguments.place)?.post("/v1/bans", &new)?;
     let mut out = io::stdout().lock();
     if arguments.json {
-        return written(writeln!(out, "{}", serde_json::to_string(&banned)?));
+        return written(json::write(&banned, &mut out));
     }
     let now = Timestamp::now();
     for ban in &banned.bans {
@@ -218,7 +218,7 @@ pub(super) fn unban(arguments: &UnbanArguments) -> Result<ExitCode> {
     let unbanned: Unbanned = Client::new(&arguments.place)?.delete("/v1/bans", &query)?;
     let mut out = io::stdout().lock();
     if arguments.json {
-        return written(writeln!(out, "{}", serde_json::to_string(&unbanned)?));
+        return written(json::write(&unbanned, &mut out));
     }
     match unbanned.lifted {
         0 => written(writeln!(

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
-use super::{Options, written};
+use super::{Options, json, written};
 use crate::config::OnBroken;
 use crate::ledger::fail2ban::Fail2banDatabase;
 use crate::ledger::import::Import;
@@ -67,8 +67,7 @@ pub(super) fn import(arguments: Arguments) -> Result<ExitCode> {
     progress.finish_and_clear();
     let mut out = io::stdout().lock();
     if from.json {
-        let text = serde_json::to_string(&result)?;
-        return written(writeln!(out, "{text}"));
+        return written(json::write(&result, &mut out));
     }
     written(writeln!(out, "{}", printable(&result.to_string())))
 }

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod figures;
 mod import;
+mod json;
 mod progress;
 mod reload;
 mod replay;

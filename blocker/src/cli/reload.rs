@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::client::{Client, Where};
-use super::written;
+use super::{json, written};
 use crate::api::model::Reloaded;
 use crate::problem::printable;
 
@@ -24,7 +24,7 @@ pub(super) fn reload(arguments: &Arguments) -> Result<ExitCode> {
     let reloaded: Reloaded = Client::new(&arguments.place)?.post("/v1/reload", &())?;
     let mut out = io::stdout().lock();
     if arguments.json {
-        return written(writeln!(out, "{}", serde_json::to_string(&reloaded)?));
+        return written(json::write(&reloaded, &mut out));
     }
     let Reloaded { added, removed, lifted } = reloaded;
     let mut text = "the configuration was read anew; jails that stay keep their counts and bans\n".to_owned();

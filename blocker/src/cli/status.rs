@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::client::{Client, Where};
 use super::figures::{grouped, since};
-use super::written;
+use super::{json, written};
 use crate::api::model::Status;
 use crate::problem::printable;
 
@@ -27,7 +27,7 @@ pub(super) fn status(arguments: &Arguments) -> Result<ExitCode> {
     let status: Status = Client::new(&arguments.place)?.get("/v1/status", &[])?;
     let mut out = anstream::stdout().lock();
     if arguments.json {
-        return written(writeln!(out, "{}", serde_json::to_string(&status)?));
+        return written(json::write(&status, &mut out));
     }
     written(out.write_all(text(&status, Timestamp::now()).as_bytes()))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::super::figures::seconds;
+use super::super::json::write;
 use crate::ban::{Ban, Expiry};
 use crate::replay::Tally;
 
@@ -41,7 +42,7 @@ pub(super) fn ban(jail: &str, ban: &Ban, out: &mut impl Write) -> io::Result<()>
         },
         failures: ban.failures,
     };
-    line(&object, out)
+    write(&object, out)
 }
 
 /// The last line.
@@ -55,10 +56,5 @@ pub(super) fn summary(tally: &Tally, taken: Duration, out: &mut impl Write) -> i
         seconds,
         lines_per_second: tally.lines as f64 / seconds.max(1e-6),
     };
-    line(&object, out)
-}
-
-fn line(object: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, object)?;
-    out.write_all(b"\n")
+    write(&object, out)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::figures::seconds;
+use super::super::json::{safe, write};
 use crate::filter::identity::{self, Identity};
 use crate::filter::matcher::Hit;
 use crate::filter::pattern::facts::{Fact, Facts};
@@ -64,8 +65,7 @@ impl Answers {
             time: answer.time.map(seconds),
             hits,
         };
-        serde_json::to_writer(&mut *out, &line)?;
-        out.write_all(b"\n")
+        write(&line, out)
     }
 
     /// Whose failure it is: one host, or one for each address of a name; nobody yet where it is pending.
@@ -119,7 +119,7 @@ pub(super) fn regexes(filter: &Filter) -> String {
         "ignoreregex": all(filter.ignoreregex()),
         "datepattern": dates,
     });
-    format!("{object:#}")
+    safe(&format!("{object:#}")).into_owned()
 }
 
 fn regex(number: Option<usize>, regex: &Regex) -> Value {

@@ -23,6 +23,9 @@ use crate::problem::printable;
 /// How long the agent may say nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long an agent may take to hear what it is told to do.
+const SOON: Duration = Duration::from_secs(3);
+
 /// Where the agent is to be found.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Where {
@@ -85,6 +88,13 @@ impl Client {
         self.whole(Method::DELETE, &with(path, query), None)
     }
 
+    /// Has the agent do something of which nothing more is said. Whether it hears that shows soon.
+    pub(super) fn tell(&self, path: &str) -> Result<()> {
+        let told = self.exchange(Method::POST, path, None, |_| Ok(true));
+        let told = self.runtime.block_on(async { timeout(SOON, told).await });
+        told.context("the agent does not answer")?
+    }
+
     /// Hands each line of an answer on, until that says stop.
     pub(super) fn lines(
         &self,
@@ -122,40 +132,48 @@ impl Client {
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
+        each: impl FnMut(&[u8]) -> Result<bool>,
+    ) -> Result<()> {
+        self.runtime.block_on(self.exchange(method, path, body, each))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
         mut each: impl FnMut(&[u8]) -> Result<bool>,
     ) -> Result<()> {
-        self.runtime.block_on(async {
-            let stream = self.connect().await?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            // How it ends shows in the answer.
-            tokio::spawn(async move { drop(connection.await) });
-            let mut request = Request::builder().method(method).uri(path).header(HOST, "blocker");
-            if body.is_some() {
-                request = request.header(CONTENT_TYPE, "application/json");
+        let stream = self.connect().await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // How it ends shows in the answer.
+        tokio::spawn(async move { drop(connection.await) });
+        let mut request = Request::builder().method(method).uri(path).header(HOST, "blocker");
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::<Bytes>::from(body.unwrap_or_default()))?;
+        let answer = timeout(PATIENCE, sender.send_request(request)).await;
+        let answer = answer
+            .context("the agent does not answer")?
+            .context("the agent broke off")?;
+        let status = answer.status();
+        let mut body = answer.into_body();
+        let mut problem: Vec<u8> = Vec::new();
+        loop {
+            let frame = timeout(PATIENCE, body.frame())
+                .await
+                .context("the agent does not go on")?;
+            let Some(frame) = frame else { break };
+            let frame = frame.context("the agent broke off")?;
+            let Some(chunk) = frame.data_ref() else { continue };
+            if !status.is_success() {
+                problem.extend_from_slice(chunk);
+            } else if !each(chunk)? {
+                return Ok(());
             }
-            let request = request.body(Full::<Bytes>::from(body.unwrap_or_default()))?;
-            let answer = timeout(PATIENCE, sender.send_request(request)).await;
-            let answer = answer
-                .context("the agent does not answer")?
-                .context("the agent broke off")?;
-            let status = answer.status();
-            let mut body = answer.into_body();
-            let mut problem: Vec<u8> = Vec::new();
-            loop {
-                let frame = timeout(PATIENCE, body.frame())
-                    .await
-                    .context("the agent does not go on")?;
-                let Some(frame) = frame else { break };
-                let frame = frame.context("the agent broke off")?;
-                let Some(chunk) = frame.data_ref() else { continue };
-                if !status.is_success() {
-                    problem.extend_from_slice(chunk);
-                } else if !each(chunk)? {
-                    return Ok(());
-                }
-            }
-            refusal(status, &problem)
-        })
+        }
+        refusal(status, &problem)
     }
 
     async fn connect(&self) -> Result<UnixStream> {

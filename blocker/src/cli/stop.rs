@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
+use serde::Serialize;
 
-use super::written;
+use super::client::{Client, Where};
+use super::{json, written};
 use crate::config::{self, Folder};
 use crate::firewall;
 use crate::instance::{Instance, Namespace};
@@ -29,6 +31,18 @@ pub(super) struct Arguments {
     /// With --clear: folder of the ledger [default: the last agent's, else as in blocker.toml]
     #[arg(long, value_name = "DIR", requires = "clear")]
     state: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+struct Stopped {
+    /// Whether an agent has ended.
+    ended: bool,
+    /// Whether all bans were lifted.
+    cleared: bool,
 }
 
 pub(super) fn stop(arguments: &Arguments) -> Result<ExitCode> {
@@ -37,14 +51,23 @@ pub(super) fn stop(arguments: &Arguments) -> Result<ExitCode> {
     if !ended && !arguments.clear {
         bail!("no agent runs here; `blocker stop --clear` lifts what one has left in force");
     }
+    if arguments.clear {
+        clear(&namespace, arguments.state.clone())?;
+    }
     let mut out = io::stdout().lock();
+    if arguments.json {
+        let stopped = Stopped {
+            ended,
+            cleared: arguments.clear,
+        };
+        return written(json::write(&stopped, &mut out));
+    }
     let agent = if ended {
         "the agent has ended"
     } else {
         "no agent runs here"
     };
     let bans = if arguments.clear {
-        clear(&namespace, arguments.state.clone())?;
         "no ban is in force any more"
     } else {
         "its bans stay in force until they end; `blocker stop --clear` lifts them"
@@ -75,9 +98,12 @@ fn end(namespace: &Namespace) -> Result<bool> {
     let Some(agent) = namespace.running()? else {
         return Ok(false);
     };
-    match kill(agent, Signal::SIGTERM) {
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(error) => return Err(error).with_context(|| format!("the agent, process {agent}, cannot be ended")),
+    if Client::new(&Where::default())?.tell("/v1/stop").is_err() {
+        // An agent whose socket is gone, or that is too busy to answer on it, hears the signal.
+        match kill(agent, Signal::SIGTERM) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => return Err(error).with_context(|| format!("the agent, process {agent}, cannot be ended")),
+        }
     }
     let deadline = Instant::now() + DEADLINE;
     while namespace.running()?.is_some() {

@@ -3,6 +3,7 @@
 mod bans;
 mod check;
 mod client;
+mod fail2ban;
 mod figures;
 mod import;
 mod json;
@@ -30,6 +31,9 @@ use crate::problem::{Problems, printable};
 
 /// The exit code of a command that needs a running agent, where there is none.
 const NO_AGENT: u8 = 3;
+
+/// The exit code of a command that is not understood, which is clap's too.
+const USAGE: u8 = 2;
 
 /// Drops abusive mail hosts in the kernel, on the mail ports only and for a limited time.
 #[derive(Debug, Parser)]
@@ -131,7 +135,10 @@ impl Options {
 /// Runs the command that was typed.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(&error),
+    };
     log_to_stderr();
     let result = match cli.command {
         Command::Run(options) => run::run(options),
@@ -157,6 +164,21 @@ pub fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// What was typed is no command of ours: it may be fail2ban's, or was to show help.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    let typed: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    match fail2ban::answer(&typed).filter(|_| error.use_stderr()) {
+        Some(answer) => {
+            explain(&anyhow::Error::msg(answer));
+            ExitCode::from(USAGE)
+        }
+        None => error.exit(),
     }
 }
 

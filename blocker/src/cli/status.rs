@@ -1,4 +1,6 @@
-//! `blocker status`: how the agent is.
+//! `blocker status`: how the agent is, or one jail of it.
+
+mod jail;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -7,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use jiff::Timestamp;
 
+use self::jail::OneJail;
 use super::client::{Client, Where};
 use super::figures::{grouped, since};
 use super::{json, written};
@@ -16,6 +19,8 @@ use crate::problem::printable;
 /// What `status` takes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    /// Only this jail, with the addresses that it has banned
+    jail: Option<String>,
     #[command(flatten)]
     place: Where,
     /// Print one JSON object
@@ -24,12 +29,24 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn status(arguments: &Arguments) -> Result<ExitCode> {
-    let status: Status = Client::new(&arguments.place)?.get("/v1/status", &[])?;
+    let client = Client::new(&arguments.place)?;
+    if let Some(name) = &arguments.jail {
+        return one_jail(&OneJail::ask(&client, name)?, arguments.json);
+    }
+    let status: Status = client.get("/v1/status", &[])?;
     let mut out = anstream::stdout().lock();
     if arguments.json {
         return written(json::write(&status, &mut out));
     }
     written(out.write_all(text(&status, Timestamp::now()).as_bytes()))
+}
+
+fn one_jail(jail: &OneJail, as_json: bool) -> Result<ExitCode> {
+    let mut out = anstream::stdout().lock();
+    if as_json {
+        return written(json::write(jail, &mut out));
+    }
+    written(out.write_all(jail.text().as_bytes()))
 }
 
 /// The status for people: what is wrong first.
@@ -121,7 +138,7 @@ pub(super) fn problems(status: &Status) -> Vec<String> {
     if status.enforced_ratio < 1.0 {
         problems.push("the kernel does not enforce all bans; the agent's log says why".to_owned());
     }
-    for one in status.interfaces.iter().filter(|one| one.mode == "none") {
+    for one in status.interfaces.iter().filter(|one| one.mode == "nothing") {
         problems.push(format!("nothing enforces bans on {}", printable(&one.interface)));
     }
     for one in status.sources.iter().filter(|one| one.lag_seconds >= 60.0) {

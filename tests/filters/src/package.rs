@@ -41,6 +41,12 @@ impl Package {
         self.root.join(MODULES)
     }
 
+    /// The program that steers its server.
+    #[must_use]
+    pub fn client(&self) -> PathBuf {
+        self.root.join("usr/bin/fail2ban-client")
+    }
+
     /// The folder of its sample lines, a file for each filter.
     #[must_use]
     pub fn logs(&self) -> PathBuf {

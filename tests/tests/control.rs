@@ -7,6 +7,8 @@
 
 #[path = "control/bad_requests.rs"]
 mod bad_requests;
+#[path = "control/described.rs"]
+mod described;
 
 use std::fs;
 use std::net::IpAddr;
@@ -165,6 +167,33 @@ fn reload_tells_what_has_changed_and_what_is_wrong() {
         text.contains("jail.conf:9: ") && text.contains("jail.conf:10: "),
         "each problem: {text}"
     );
+}
+
+#[test]
+fn stop_goes_over_the_socket_and_by_a_signal_where_there_is_none() {
+    let relay = Relay::new("3600");
+    let mut agent = relay.start("nftables");
+    // Among processes of its own the command cannot send the agent a signal.
+    let mut apart = relay.lab.relay().command("unshare");
+    apart.args(["--pid", "--fork"]).arg(program()).args(["stop", "--json"]);
+    let [stopped] = &objects(&apart.output().unwrap())[..] else {
+        panic!("one object");
+    };
+    assert_eq!(*stopped, serde_json::json!({"ended": true, "cleared": false}));
+    assert!(agent.ends().0.success());
+
+    let mut agent = relay.start("nftables");
+    fs::remove_file(bad_requests::socket(&relay)).unwrap();
+    let text = told(&blocker(&relay, &["stop"]));
+    assert!(
+        text.starts_with("the agent has ended; its bans stay in force"),
+        "{text}"
+    );
+    assert!(agent.ends().0.success());
+    let [stopped] = &objects(&blocker(&relay, &["stop", "--clear", "--json"]))[..] else {
+        panic!("one object");
+    };
+    assert_eq!(*stopped, serde_json::json!({"ended": false, "cleared": true}));
 }
 
 #[test]

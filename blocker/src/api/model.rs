@@ -43,7 +43,7 @@ pub struct Status {
 pub struct Interface {
     /// Its name; `all` where nftables looks at all of them.
     pub interface: String,
-    /// `driver`, `generic`, `nftables`, or `none`.
+    /// `driver`, `generic`, `nftables`, or `nothing`; the firewall where none is told apart.
     pub mode: String,
 }
 

@@ -10,7 +10,7 @@ use blocker_tests::relay::Relay;
 
 use super::{blocker, objects, told};
 
-fn socket(relay: &Relay) -> PathBuf {
+pub(super) fn socket(relay: &Relay) -> PathBuf {
     let socket = || Namespace::own().unwrap().socket();
     relay.lab.relay().enter(socket).unwrap()
 }

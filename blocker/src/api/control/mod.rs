@@ -16,9 +16,9 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -85,13 +85,31 @@ pub struct Control {
     pub wake: Box<dyn Fn() + Send + Sync>,
 }
 
+/// A method, a path, and what answers.
+type Route = (Method, &'static str, MethodRouter<Arc<Control>>);
+
+/// All there is on the control socket. What is added here is added to docs/control.openapi.yaml too; a test compares the two.
+fn routes() -> Vec<Route> {
+    vec![
+        (Method::GET, "/v1/status", get(status::status)),
+        (Method::GET, "/v1/bans", get(bans::list)),
+        (Method::POST, "/v1/bans", post(bans::ban)),
+        (Method::DELETE, "/v1/bans", delete(bans::unban)),
+        (Method::POST, "/v1/reload", post(reload)),
+        (Method::POST, "/v1/stop", post(stop)),
+    ]
+}
+
+/// The methods and paths that there are.
+pub fn paths() -> impl Iterator<Item = (Method, &'static str)> {
+    routes().into_iter().map(|(method, path, _)| (method, path))
+}
+
 /// The control socket's paths.
 pub fn router(control: Arc<Control>) -> Router {
-    Router::new()
-        .route("/v1/status", get(status::status))
-        .route("/v1/bans", get(bans::list).post(bans::ban).delete(bans::unban))
-        .route("/v1/reload", post(reload))
-        .route("/v1/stop", post(stop))
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (_, path, answers)| router.route(path, answers))
         .fallback(async || {
             Problem::new(
                 StatusCode::NOT_FOUND,

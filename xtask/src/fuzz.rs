@@ -49,6 +49,8 @@ enum Target {
     Journal,
     /// The text of SPF records
     Spf,
+    /// Requests on the control socket
+    Control,
 }
 
 impl Target {
@@ -61,6 +63,7 @@ impl Target {
             Self::Packet => "packet",
             Self::Journal => "journal",
             Self::Spf => "spf",
+            Self::Control => "control",
         }
     }
 
@@ -68,7 +71,7 @@ impl Target {
     const fn max_len(self) -> usize {
         match self {
             Self::Failregex => 512,
-            Self::Date | Self::Packet | Self::Journal | Self::Spf => 1024,
+            Self::Date | Self::Packet | Self::Journal | Self::Spf | Self::Control => 1024,
             Self::Line => 2048,
             Self::Ini => 4096,
         }
@@ -150,7 +153,7 @@ fn seeds(workspace: &Path, target: Target) -> Result<Vec<PathBuf>> {
     let folder = match target {
         Target::Ini => workspace.join("blocker/src/config/builtin"),
         Target::Line => lines_of_corpus(workspace)?,
-        Target::Failregex | Target::Date | Target::Packet | Target::Journal | Target::Spf => {
+        Target::Failregex | Target::Date | Target::Packet | Target::Journal | Target::Spf | Target::Control => {
             workspace.join("fuzz/seeds").join(target.name())
         }
     };

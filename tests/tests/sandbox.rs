@@ -7,12 +7,16 @@
 )]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use blocker_tests::{eventually, require_root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+
+/// What the show points at, and tries.
+const COMMANDS: [&str; 2] = ["status", "bans"];
 
 /// The program behind `cargo xtask`, as it was built for running the tests.
 fn xtask(arguments: &[&str]) -> Command {
@@ -59,6 +63,10 @@ fn shows_the_main_job(firewall: &str) {
     assert!(number("dropped_packets") >= 1.0, "{stdout}{said}");
     assert!(number("banned_connects_after_ban") == 0.0, "{stdout}{said}");
     assert!(number("honest_deliveries") >= 1.0, "{stdout}{said}");
+    for command in COMMANDS {
+        assert_eq!(figures["commands"][command], true, "{command}: {stdout}{said}");
+        assert!(said.contains(&format!("blocker {command}")), "{command}: {said}");
+    }
 }
 
 #[test]
@@ -87,6 +95,44 @@ fn begin() -> (Child, String) {
 fn end(mut show: Child, signal: Signal) {
     kill(Pid::from_raw(show.id().try_into().unwrap()), signal).unwrap();
     show.wait().unwrap();
+}
+
+#[test]
+fn what_it_says_can_be_typed_works_for_as_long_as_it_is_held() {
+    let mut show = xtask(&["--seconds", "8", "--hold"]);
+    let mut show = show.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let lab = format!("blk-{}-", show.id());
+    let mut lines = BufReader::new(show.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut said: Vec<String> = Vec::new();
+    loop {
+        let line = lines.next().unwrap_or_else(|| panic!("it ended:\n{}", said.join("\n")));
+        let is_held = line.contains("goes on until Ctrl-C");
+        said.push(line);
+        if is_held {
+            break;
+        }
+    }
+    println!("{}", said.join("\n"));
+    for command in COMMANDS {
+        let typed = said.iter().map(|line| line.trim()).find(|line| {
+            line.contains(&format!("blocker {command}")) && line.contains(" --socket ") && !line.starts_with('$')
+        });
+        let typed = typed.unwrap_or_else(|| panic!("{command} is not shown"));
+        let mut shell = Command::new("sh");
+        let output = shell
+            .args(["-c", typed])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let output = output.output().unwrap();
+        assert!(
+            output.status.success() && !output.stdout.is_empty(),
+            "`{typed}`: {output:?}"
+        );
+    }
+    kill(Pid::from_raw(show.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    // Whatever it still says is taken, so that it need not wait for that.
+    let rest: Vec<String> = lines.collect();
+    assert!(show.wait().unwrap().success(), "{}", rest.join("\n"));
+    assert_eq!(left_behind(&lab), Vec::<String>::new());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! `cargo xtask run`: blocker at work in a sandbox, or the agent itself.
 //!
 //! The sandbox is the lab: a relay with a real Postfix, hosts that spam it and an honest host. What is shown at the end is
-//! counted from Postfix's log and from the packets on the spammers' side, never from what the agent says of itself.
+//! counted from Postfix's log and from the packets on the spammers' side, never from what the agent says of itself. While it runs,
+//! the agent can be asked from another terminal, and the show itself tries the commands for that.
 
 mod agent;
+mod commands;
 mod escalate;
 mod hosts;
 mod metrics;
@@ -23,9 +25,13 @@ use crate::{build, workspace};
 /// What was asked for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// End the show after this many seconds (by itself it ends after ten minutes)
+    /// Let the show last this many seconds; on a terminal it goes on until Ctrl-C even so
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
+
+    /// Go on until Ctrl-C also where no terminal shows it
+    #[arg(long)]
+    hold: bool,
 
     /// Print one JSON object on standard output at the end, and everything else on standard error
     #[arg(long)]

@@ -18,6 +18,8 @@ pub(crate) enum Topic {
     Drop,
     /// Honest mail.
     Mail,
+    /// What the reader may type.
+    Try,
     /// Something that should not be.
     Alarm,
 }
@@ -31,6 +33,7 @@ impl Topic {
             Self::Unban => "unban",
             Self::Drop => "drop",
             Self::Mail => "mail",
+            Self::Try => "try",
             Self::Alarm => "alarm",
         }
     }
@@ -38,7 +41,7 @@ impl Topic {
     /// The number of the colour in the terminal's palette.
     const fn colour(self) -> u8 {
         match self {
-            Self::Lab => 34,
+            Self::Lab | Self::Try => 34,
             Self::Reject => 33,
             Self::Ban => 35,
             Self::Unban | Self::Drop => 36,
@@ -70,6 +73,11 @@ impl Screen {
             to_stderr,
             colour: terminal && !refused,
         }
+    }
+
+    /// Whether a person watches, who can end the show.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.to_stderr && io::stdout().is_terminal()
     }
 
     /// The time that the next line will carry.

@@ -1,5 +1,7 @@
 //! The show itself: line → failure → ban → drop, as it happens.
 
+mod asked;
+
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,12 +18,13 @@ use blocker_lab::{Lab, mail_log};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::agent::{Agent, Message};
+use super::commands::Commands;
 use super::hosts::{Hosts, spammers};
 use super::screen::{Screen, Topic};
 use super::tally::{Figures, Tally};
 use super::{Arguments, metrics};
 
-/// A show that nobody ends does not go on for ever.
+/// The hosts do not spam for ever, also where the agent is kept for somebody to ask it.
 const LONGEST: Duration = Duration::from_secs(600);
 /// How long the agent may take until it is ready, each of these for itself.
 const READY: Duration = Duration::from_secs(20);
@@ -70,21 +73,36 @@ pub(crate) fn run(arguments: &Arguments, program: &Path) -> Result<ExitCode> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let screen = Screen::new(arguments.json);
+    let hold = arguments.hold || screen.is_watched();
     let mut show = Show::set_up(arguments, program, screen, stop)?;
     show.watch()?;
+    let is_complete = !show.is_over();
+    let tried = if is_complete { show.try_commands() } else { Vec::new() };
+    if hold {
+        show.go_on()?;
+    }
     let figures = show.finish()?;
-    let interrupted = show.stop.load(Ordering::Relaxed);
+    if hold {
+        show.keep_agent()?;
+    }
     let screen = show.clear_away();
 
     screen.put(&figures.text());
     if arguments.json {
-        println!("{}", figures.json());
+        println!("{}", figures.json(&tried));
     }
     if let Some(fault) = figures
         .fault()
-        .filter(|_| !interrupted || figures.banned_connects_after_ban > 0)
+        .filter(|_| is_complete || figures.banned_connects_after_ban > 0)
     {
         bail!("the show failed: {fault}");
+    }
+    if let Some(failed) = tried.iter().find(|tried| !tried.worked) {
+        bail!(
+            "the show failed: `blocker {}` does not work:{}",
+            failed.name,
+            failed.text()
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -106,6 +124,9 @@ struct Show {
     begun: Instant,
     end: Instant,
     next_counters: Instant,
+    commands: Commands,
+    /// Whether it was said what can be typed meanwhile.
+    pointed: bool,
 }
 
 impl Show {
@@ -142,6 +163,8 @@ impl Show {
             tally: Tally::new(&spammers(&lab)),
             end: begun + arguments.seconds.map_or(LONGEST, Duration::from_secs),
             next_counters: begun + COUNTERS,
+            commands: Commands::new(program, lab.relay())?,
+            pointed: false,
             hosts,
             tap,
             agent,
@@ -158,7 +181,7 @@ impl Show {
 
     /// Shows what happens until it is time to end.
     fn watch(&mut self) -> Result<()> {
-        while Instant::now() < self.end && !self.stop.load(Ordering::Relaxed) {
+        while Instant::now() < self.end && !self.is_over() {
             match self.events.recv_timeout(LOOK) {
                 Ok(event) => self.event(event)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -170,8 +193,17 @@ impl Show {
                 self.show_counters();
                 self.next_counters += COUNTERS;
             }
+            if !self.pointed && self.tally.all_are_banned() {
+                self.pointed = true;
+                self.point();
+            }
         }
         Ok(())
+    }
+
+    /// Whether somebody wants it to end.
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn event(&mut self, event: Event) -> Result<()> {

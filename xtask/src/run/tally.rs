@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use blocker_lab::mail_log;
 use blocker_lab::smtp::Outcome;
 
+use super::commands::Tried;
 use super::hosts::REJECTS;
 
 /// What is known of each spamming host, and of the honest mail.
@@ -108,6 +109,11 @@ impl Tally {
             .map(|(&address, _)| address)
     }
 
+    /// Whether all hosts are.
+    pub(crate) fn all_are_banned(&self) -> bool {
+        self.hosts.values().all(|host| host.banned)
+    }
+
     /// A host that should have been banned this long ago and was not.
     pub(crate) fn overdue(&self, patience: Duration) -> Option<IpAddr> {
         let late = |host: &Host| !host.banned && host.due.is_some_and(|due| due.elapsed() > patience);
@@ -147,7 +153,7 @@ impl Tally {
 
 impl Figures {
     /// The one line for machines.
-    pub(crate) fn json(&self) -> String {
+    pub(crate) fn json(&self, commands: &[Tried]) -> String {
         let Self {
             firewall,
             bans,
@@ -162,7 +168,8 @@ impl Figures {
         format!(
             "{{\"firewall\": {firewall}, \"bans\": {bans}, \"dropped_packets\": {dropped_packets}, \
              \"banned_connects_after_ban\": {banned_connects_after_ban}, \"honest_deliveries\": {honest_deliveries}, \
-             \"seconds\": {seconds:.1}}}"
+             \"seconds\": {seconds:.1}, \"commands\": {}}}",
+            Tried::json(commands)
         )
     }
 
@@ -248,8 +255,8 @@ mod tests {
             to: "postmaster@relay.example".to_owned(),
         });
         assert_eq!(figures(&tally).fault(), None);
-        let json = r#"{"banned_connects_after_ban":0,"bans":1,"dropped_packets":4,"firewall":"xdp","honest_deliveries":1,"seconds":12.3}"#;
-        let [left, right] = [json, &figures(&tally).json()].map(|text| text.parse::<serde_json::Value>().unwrap());
+        let json = r#"{"banned_connects_after_ban":0,"bans":1,"dropped_packets":4,"firewall":"xdp","honest_deliveries":1,"seconds":12.3,"commands":{}}"#;
+        let [left, right] = [json, &figures(&tally).json(&[])].map(|text| text.parse::<serde_json::Value>().unwrap());
         assert_eq!(left, right);
     }
 

@@ -54,7 +54,16 @@ fn asked(host: IpAddr) -> Vec<Asked> {
         unseen: &[],
         names,
     };
-    vec![asked("status", &[], None), asked("bans", &[], Some(host))]
+    let top = Asked {
+        unseen: &["--json", "--count", "1"],
+        ..asked("top", &[], None)
+    };
+    vec![
+        asked("status", &[], None),
+        asked("bans", &[], Some(host)),
+        asked("why", &[host.to_string()], Some(host)),
+        top,
+    ]
 }
 
 impl Commands {

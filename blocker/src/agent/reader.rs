@@ -253,7 +253,7 @@ fn find(
     filters: &mut LogFilters,
     each: impl FnMut(Finding),
 ) -> (Option<Timestamp>, LineResult) {
-    let text = String::from_utf8_lossy(line.bytes);
+    let text = crate::source::text(line.bytes);
     // A line that carries no date was written when it is read, unless it lay there before.
     let undated = (line.written == Written::Now).then_some(now);
     let dated = match line.written {
@@ -261,7 +261,7 @@ fn find(
         Written::Now | Written::Before => Dated::ByText { now, undated },
     };
     let line = LogLine {
-        text: text.strip_suffix('\r').unwrap_or(&text),
+        text: &text,
         logs: line.logs,
         dated,
     };

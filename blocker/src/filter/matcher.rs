@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::date::Cut;
 use super::identity::Identity;
 use super::lines::{self, Lines, Split, split};
+use super::pattern::content::CONTENT;
 use super::pattern::facts::Facts;
 use super::pattern::{LimitHit, Slots};
 use super::prefilter::{FilterNeeds, Words};
@@ -145,7 +146,7 @@ impl Matcher {
         if let Some(found) = self.ignored_first(&filter) {
             return found;
         }
-        let Some(prefix) = self.prefix(&filter) else {
+        let Some(prefix) = self.prefix(&filter, words) else {
             return Found::default();
         };
         let line = match prefix.content {
@@ -194,7 +195,7 @@ impl Matcher {
         if let Some(found) = self.ignored_first(&filter) {
             return found;
         }
-        let Some(prefix) = self.prefix(&filter) else {
+        let Some(prefix) = self.prefix(&filter, Words::ANY) else {
             return Found::default();
         };
         if let Some(range) = prefix.content {
@@ -263,14 +264,33 @@ impl Matcher {
     }
 
     /// Applies the prefregex, if there is one, to the line.
-    fn prefix(&mut self, filter: &Filter) -> Option<PrefixMatch> {
-        let (Some(prefix), Some(mut slots)) = (&filter.prefregex, self.slots.prefix.take()) else {
+    fn prefix(&mut self, filter: &Filter, words: Words) -> Option<PrefixMatch> {
+        let Some(prefix) = &filter.prefregex else {
+            return Some(PrefixMatch::default());
+        };
+        if let Some(before) = prefix.regex.pattern.before()
+            && filter.max_lines == 1
+            && words != Words::ANY
+            && !self.needs.may_look(words)
+            && self.line.is_ascii()
+        {
+            let begin = before.end(&self.line)?;
+            // The line's break is no part of its content, which is something.
+            let end = self.line.len() - 1;
+            if begin < end {
+                return Some(PrefixMatch {
+                    facts: Facts::default(),
+                    content: Some(begin..end),
+                });
+            }
+        }
+        let Some(mut slots) = self.slots.prefix.take() else {
             return Some(PrefixMatch::default());
         };
         let result = prefix.regex.pattern.search(&self.line, &mut slots);
         let matched = self.note_limit(result).then(|| {
             let mut facts = prefix.regex.pattern.facts(&self.line, &slots);
-            facts.remove("content");
+            facts.remove(CONTENT);
             let content = prefix.content.and_then(|content| slots.group(content));
             PrefixMatch {
                 facts,

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use self::date::DatePatterns;
 use self::definition::{Definition, Partial};
+use self::pattern::content::CONTENT;
 use self::pattern::python::Lines;
 use self::pattern::tag::Names;
 use self::pattern::{Pattern, PatternError};
@@ -256,7 +257,7 @@ impl Compiler<'_> {
             text: value.text(),
         };
         let regex = self.regex("prefregex", &whole, names, lines)?;
-        let content = regex.pattern.group("content");
+        let content = regex.pattern.group(CONTENT);
         Some(Prefix { regex, content })
     }
 

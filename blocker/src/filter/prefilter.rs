@@ -9,7 +9,8 @@ use aho_corasick::{AhoCorasick, AhoCorasickBuilder, Input, MatchKind};
 
 use super::Filter;
 use super::pattern::Pattern;
-use super::pattern::required::AnyOf;
+use super::pattern::content::Before;
+use super::pattern::required::Required;
 
 /// Literals that are looked for, at the most: the bits of a [`Words`]. What needs others is tried on every line.
 const MOST: usize = 128;
@@ -23,13 +24,28 @@ impl Words {
     pub const ANY: Self = Self(u128::MAX);
 }
 
-/// What a text must hold for an expression to match it: of each set one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Needs(Vec<u128>);
+/// What a text must hold for an expression to match it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Needs {
+    /// One of these literals.
+    Words(u128),
+    All(Vec<Needs>),
+    Either(Vec<Needs>),
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
+}
 
 impl Needs {
     fn are_met(&self, words: Words) -> bool {
-        self.0.iter().all(|set| set & words.0 != 0)
+        match self {
+            Self::Words(literals) => literals & words.0 != 0,
+            Self::All(needs) => needs.iter().all(|needs| needs.are_met(words)),
+            Self::Either(needs) => needs.iter().any(|needs| needs.are_met(words)),
+        }
     }
 }
 
@@ -37,6 +53,8 @@ impl Needs {
 #[derive(Clone, Debug, Default)]
 pub struct FilterNeeds {
     prefix: Needs,
+    /// Of the prefix's ways past look-ahead, each.
+    looks: Vec<Needs>,
     fail: Vec<Needs>,
     ignore: Vec<Needs>,
 }
@@ -45,6 +63,11 @@ impl FilterNeeds {
     /// Whether the filter may find anything in a line.
     pub(super) fn may_find(&self, words: Words) -> bool {
         self.prefix.are_met(words) && (self.fail.is_empty() || self.fail.iter().any(|needs| needs.are_met(words)))
+    }
+
+    /// Whether the prefix may have look-ahead to pass by in a line.
+    pub(super) fn may_look(&self, words: Words) -> bool {
+        self.looks.iter().any(|needs| needs.are_met(words))
     }
 
     /// Whether one of its ignoreregexes may match a line.
@@ -72,20 +95,23 @@ impl Prefilter {
     #[must_use]
     pub fn new<'a>(filters: impl IntoIterator<Item = &'a Filter>) -> (Self, Vec<FilterNeeds>) {
         let mut numbers = Numbers::default();
-        let needs = filters.into_iter().map(|filter| FilterNeeds {
-            prefix: filter
-                .prefregex()
-                .map_or_else(Needs::default, |regex| numbers.needs(&regex.pattern)),
-            fail: filter
-                .failregex()
-                .iter()
-                .map(|regex| numbers.needs(&regex.pattern))
-                .collect(),
-            ignore: filter
-                .ignoreregex()
-                .iter()
-                .map(|regex| numbers.needs(&regex.pattern))
-                .collect(),
+        let needs = filters.into_iter().map(|filter| {
+            let prefix = filter.prefregex().map(|regex| &regex.pattern);
+            let looks = prefix.and_then(Pattern::before).map_or(&[][..], Before::looks);
+            FilterNeeds {
+                prefix: prefix.map_or_else(Needs::default, |pattern| numbers.needs(pattern)),
+                looks: looks.iter().map(|look| numbers.of(look)).collect(),
+                fail: filter
+                    .failregex()
+                    .iter()
+                    .map(|regex| numbers.needs(&regex.pattern))
+                    .collect(),
+                ignore: filter
+                    .ignoreregex()
+                    .iter()
+                    .map(|regex| numbers.needs(&regex.pattern))
+                    .collect(),
+            }
         });
         let needs = needs.collect();
         let mut literals: Vec<(&Vec<u8>, usize)> =
@@ -129,21 +155,39 @@ struct Numbers(BTreeMap<Vec<u8>, usize>);
 
 impl Numbers {
     fn needs(&mut self, pattern: &Pattern) -> Needs {
-        Needs(pattern.required().iter().filter_map(|set| self.bits(set)).collect())
+        self.of(pattern.required())
     }
 
-    /// The bits of a set's literals; `None` where there is no room for them.
-    fn bits(&mut self, set: &AnyOf) -> Option<u128> {
-        let new = set.iter().filter(|literal| !self.0.contains_key(*literal)).count();
-        if self.0.len() + new > MOST {
-            return None;
+    fn of(&mut self, required: &Required) -> Needs {
+        match required {
+            Required::Nothing => Needs::default(),
+            Required::Literal(literal) => self.bit(literal).map_or_else(Needs::default, Needs::Words),
+            Required::All(parts) => Needs::All(parts.iter().map(|part| self.of(part)).collect()),
+            Required::Either(ways) => {
+                let ways: Vec<Needs> = ways.iter().map(|way| self.of(way)).collect();
+                let words = ways.iter().map(|way| match way {
+                    Needs::Words(words) => Some(*words),
+                    Needs::All(_) | Needs::Either(_) => None,
+                });
+                // Most are nothing but literals.
+                match words.collect::<Option<Vec<u128>>>() {
+                    Some(words) => Needs::Words(words.into_iter().fold(0, |all, words| all | words)),
+                    None => Needs::Either(ways),
+                }
+            }
         }
-        let mut bits = 0;
-        for literal in set {
-            let next = self.0.len();
-            bits |= 1 << *self.0.entry(literal.clone()).or_insert(next);
+    }
+
+    /// The bit of a literal; `None` where there is no room for it.
+    fn bit(&mut self, literal: &[u8]) -> Option<u128> {
+        let next = self.0.len();
+        if let Some(number) = self.0.get(literal) {
+            return Some(1 << number);
         }
-        Some(bits)
+        (next < MOST).then(|| {
+            self.0.insert(literal.to_vec(), next);
+            1 << next
+        })
     }
 }
 

@@ -1,7 +1,6 @@
 //! Several logs as the one stream of lines that an agent would have read: side by side where they are of the same time, and one behind
 //! the other where one goes on where another ends, as rotated logs do.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -10,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::filter::log::LogFilters;
 use crate::source::stored::{Lines, StoredLog};
+use crate::source::text;
 
 /// Logs of which some are being read and others wait for their turn.
 pub(super) struct Logs<'a> {
@@ -236,12 +236,6 @@ impl<'a> Log<'a> {
         }
         Ok(passed)
     }
-}
-
-/// A line's text, as the agent takes it.
-fn text(line: &[u8]) -> Cow<'_, str> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    String::from_utf8_lossy(line)
 }
 
 fn unreadable(log: &StoredLog, error: io::Error) -> Unreadable {

@@ -1,5 +1,7 @@
 //! From bytes as they come to lines, of which none takes more memory than is meant for it.
 
+use std::borrow::Cow;
+
 /// Longest line that is taken in; what goes beyond is cut off.
 pub const MAX_LINE: usize = 64 * 1024;
 
@@ -21,6 +23,14 @@ pub(super) struct Lines {
     partial: Vec<u8>,
     /// The rest of a line is being passed over.
     skipping: bool,
+}
+
+/// A line's text, without the return that some programs put before its break.
+#[must_use]
+pub fn text(line: &[u8]) -> Cow<'_, str> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    // Nearly every line is in order, which is seen faster than what is not is mended.
+    str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
 }
 
 /// A line without its line break.

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-pub use self::lines::MAX_LINE;
+pub use self::lines::{MAX_LINE, text};
 use self::position::{Position, SourceId};
 use self::watch::Woken;
 

@@ -24,6 +24,7 @@ use crate::filter::trial::{Clock, Trial};
 use crate::filter::{Filter, date, hijack};
 use crate::problem::{Place, Problem, Problems};
 use crate::source::stored::{Lines, StoredLog};
+use crate::source::text;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -210,7 +211,7 @@ fn each_line(lines: &mut Lines, mut each: impl FnMut(&str) -> io::Result<()>) ->
         while line.last() == Some(&b'\r') {
             line.pop();
         }
-        each(&String::from_utf8_lossy(&line)).map_err(Stopped::Write)?;
+        each(&text(&line)).map_err(Stopped::Write)?;
     }
     Ok(())
 }

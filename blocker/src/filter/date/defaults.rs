@@ -28,7 +28,7 @@ const TIME_FOLLOWS: &str = "(?:T|[ ]{1,2})";
 /// The patterns, put together once.
 static PATTERNS: LazyLock<Vec<String>> = LazyLock::new(shapes);
 
-/// All templates, compiled once: most filters share them.
+/// All templates, each compiled at most once: most filters share them.
 static ALL: LazyLock<Vec<Arc<Template>>> = LazyLock::new(|| {
     let free = patterns().filter(|pattern| !is_anchored(pattern));
     let anchored = free.filter_map(|pattern| compiled(&format!("{LINE_BEGIN}{pattern}")));
@@ -144,6 +144,7 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
+    use super::super::super::pattern::Slots;
     use super::*;
 
     const NOON: &str = "2005-08-14T12:00:00Z";
@@ -152,8 +153,8 @@ mod tests {
     #[test]
     fn every_default_pattern_compiles_for_the_linear_engine() {
         for pattern in patterns() {
-            let template = template::one(pattern).unwrap();
-            assert_eq!(template.pattern.engine(), "regex", "{pattern}");
+            let template = template::one(pattern).unwrap().compiled().unwrap();
+            assert_eq!(template.pattern().unwrap().engine(), "regex", "{pattern}");
         }
         let anchored = patterns().filter(|pattern| is_anchored(pattern)).count();
         assert_eq!(all().len(), 2 * patterns().count() - anchored);
@@ -213,7 +214,7 @@ mod tests {
             for date in lines {
                 let line = format!("{date} x");
                 let found = at_line_begin().into_iter().find_map(|template| {
-                    let mut slots = template.pattern.slots();
+                    let mut slots = Slots::default();
                     let (_, end) = template.find(&line, &mut slots)?;
                     let time = template.time(&line, &slots, &TimeZone::UTC, now)?;
                     Some((shape(&template.name), end, time))

@@ -165,11 +165,7 @@ impl DateReader {
     #[must_use]
     pub fn new(patterns: Arc<DatePatterns>, zone: TimeZone) -> Self {
         Self {
-            slots: patterns
-                .templates
-                .iter()
-                .map(|template| template.pattern.slots())
-                .collect(),
+            slots: patterns.templates.iter().map(|_| Slots::default()).collect(),
             patterns,
             zone,
             latest: None,

@@ -42,7 +42,7 @@ impl Repeated {
         if !(template.is_default && template.is_anchored) {
             return None;
         }
-        let group = |name: &str| slots.group(template.pattern.group(name)?);
+        let group = |name: &str| slots.group(template.group(name)?);
         let second = group("S")?;
         let fraction = group("f").unwrap_or(second.end..second.end);
         if !is_second(line.as_bytes().get(second.clone())?) || fraction.start < second.end {

@@ -4,7 +4,7 @@
 //! the line's beginning, `{UNB}` or `**` at an end takes the bounds away, `{DATE}` within it stands for every default template,
 //! `EPOCH`, `LEPOCH` and `TAI64N` for counts of seconds. What is cut out of the line is the pattern's first group, or all of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -28,7 +28,9 @@ const BOUND: &str = r"(?:\b{start-half}|\b{end-half})";
 pub(super) struct Template {
     /// The pattern as it was written.
     pub(super) name: String,
-    pub(super) pattern: Pattern,
+    translated: Translated,
+    /// Compiled when the first line is tried on it: of the default templates most logs need one or two.
+    pattern: OnceLock<Option<Pattern>>,
     /// Whether it can only match at the line's beginning or end.
     pub(super) is_anchored: bool,
     /// Whether it is one of those that hold where a filter names none.
@@ -63,10 +65,30 @@ enum Begin {
 }
 
 impl Template {
+    /// Compiles it at once, to see whether that can be.
+    pub(super) fn compiled(self) -> Result<Self, PatternError> {
+        let pattern = Pattern::from_translated(self.translated.clone())?;
+        Ok(Self {
+            pattern: OnceLock::from(Some(pattern)),
+            ..self
+        })
+    }
+
+    /// None where it cannot be compiled, which is known of those that have not been.
+    pub(super) fn pattern(&self) -> Option<&Pattern> {
+        let compile = || Pattern::from_translated(self.translated.clone()).ok();
+        self.pattern.get_or_init(compile).as_ref()
+    }
+
+    /// The number of a group.
+    pub(super) fn group(&self, name: &str) -> Option<usize> {
+        self.pattern()?.group(name)
+    }
+
     /// Where the date stands in a line.
     pub(super) fn find(&self, line: &str, slots: &mut Slots) -> Option<(usize, usize)> {
         // A search that is given up finds nothing.
-        if !self.pattern.search(line, slots).unwrap_or(false) {
+        if !self.pattern()?.search(line, slots).unwrap_or(false) {
             return None;
         }
         let date = slots.group(1).or_else(|| slots.group(0))?;
@@ -77,7 +99,7 @@ impl Template {
     pub(super) fn time(&self, line: &str, slots: &Slots, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
         let text = |group| slots.group(group).map(|range| &line[range]);
         match self.kind {
-            Kind::Fields => moment::of(&|name| text(self.pattern.group(name)?), zone, now),
+            Kind::Fields => moment::of(&|name| text(self.group(name)?), zone, now),
             Kind::Epoch(group) => moment::of_epoch(text(group)?),
             Kind::LongEpoch(group) => moment::of_long_epoch(text(group)?),
             Kind::Tai64n => moment::of_tai64n(text(1)?),
@@ -86,7 +108,7 @@ impl Template {
 
     /// Whether that time follows from the text of the match alone, whatever stands around it and whenever it is read.
     pub(super) fn is_absolute(&self, line: &str, slots: &Slots) -> bool {
-        let text = |name: &str| slots.group(self.pattern.group(name)?).map(|range| &line[range]);
+        let text = |name: &str| slots.group(self.group(name)?).map(|range| &line[range]);
         self.is_self_contained && (self.kind != Kind::Fields || moment::is_absolute(&text))
     }
 }
@@ -103,11 +125,11 @@ pub(super) fn compile(pattern: &str) -> Result<Vec<Arc<Template>>, PatternError>
         "{DEFAULT}" => return Ok(defaults::all()),
         LINE_BEGIN => return Ok(defaults::at_line_begin()),
         // No date at all: an empty text at the line's beginning.
-        "{NONE}" => return one("{UNB}^").map(|template| vec![Arc::new(template)]),
+        "{NONE}" => return Ok(vec![Arc::new(one("{UNB}^")?.compiled()?)]),
         _ => {}
     }
     let Some(at) = find_marker(pattern, "{DATE}") else {
-        return one(pattern).map(|template| vec![Arc::new(template)]);
+        return Ok(vec![Arc::new(one(pattern)?.compiled()?)]);
     };
     let (before, after) = (&pattern[..at], &pattern[at + "{DATE}".len()..]);
     let templates = defaults::patterns().filter_map(|date| {
@@ -115,12 +137,12 @@ pub(super) fn compile(pattern: &str) -> Result<Vec<Arc<Template>>, PatternError>
         let counts = ["EPOCH", "TAI64N"].contains(&date);
         // A count of seconds has no pattern to put in, but may be all there is.
         let alone = after.is_empty() && ["", "^", LINE_BEGIN].contains(&before);
-        (!counts || alone).then(|| one(&format!("{before}{date}{after}")).map(Arc::new))
+        (!counts || alone).then(|| Ok(Arc::new(one(&format!("{before}{date}{after}"))?.compiled()?)))
     });
     templates.collect()
 }
 
-/// Compiles one template.
+/// Reads one template; it is not compiled yet.
 pub(super) fn one(pattern: &str) -> Result<Template, PatternError> {
     let (rest, begin) = match pattern.strip_prefix(LINE_BEGIN) {
         Some(rest) => (rest, Begin::Line),
@@ -216,12 +238,13 @@ fn build(name: &str, expression: &str, bounds: Bounds, kind: Kind) -> Result<Tem
         name: name.to_owned(),
         // What looks around depends on what is there.
         is_self_contained: !translated.backtracks,
-        pattern: Pattern::from_translated(Translated {
+        translated: Translated {
             text: format!("{global}{before}{text}{after}"),
             backtracks: translated.backtracks,
             relaxation: None,
             implied: None,
-        })?,
+        },
+        pattern: OnceLock::new(),
         is_anchored,
         is_default: false,
         kind,

@@ -22,7 +22,7 @@ pub(super) enum Engine {
     },
 }
 
-/// What a search works with.
+/// What a search works with, made by the first: many an expression is never searched.
 #[derive(Debug, Default)]
 pub(super) struct EngineSlots {
     ascii: Option<AsciiSlots>,
@@ -68,16 +68,6 @@ impl Engine {
         }
     }
 
-    pub(super) fn slots(&self) -> EngineSlots {
-        EngineSlots {
-            ascii: match self {
-                Self::Linear { ascii, .. } => ascii.as_ref().map(Ascii::slots),
-                Self::Backtracking { relaxed, .. } => relaxed.as_ref().map(Relaxed::slots),
-            },
-            any: None,
-        }
-    }
-
     /// Searches a text for the first match and adds where its groups lie to `spans`.
     pub(super) fn search(
         &self,
@@ -88,9 +78,10 @@ impl Engine {
     ) -> Result<bool, LimitHit> {
         match self {
             Self::Linear { ascii, any } => {
-                if let (Some(ascii), Some(slots)) = (ascii, &mut slots.ascii)
+                if let Some(ascii) = ascii
                     && text.is_ascii()
                 {
+                    let slots = slots.ascii.get_or_insert_with(|| ascii.slots());
                     let is_match = ascii.search(text, slots);
                     if is_match {
                         spans.extend((0..slots.groups()).map(|group| slots.group(group)));
@@ -108,14 +99,16 @@ impl Engine {
                 Ok(is_match)
             }
             Self::Backtracking { relaxed, any } => {
-                if let (Some(relaxed), Some(slots)) = (relaxed, &mut slots.ascii)
+                if let Some(relaxed) = relaxed
                     && text.is_ascii()
-                    && let Some(is_match) = relaxed.search(text, slots)
                 {
-                    if is_match {
-                        spans.extend(relaxed.spans(slots));
+                    let slots = slots.ascii.get_or_insert_with(|| relaxed.slots());
+                    if let Some(is_match) = relaxed.search(text, slots) {
+                        if is_match {
+                            spans.extend(relaxed.spans(slots));
+                        }
+                        return Ok(is_match);
                     }
-                    return Ok(is_match);
                 }
                 let Some(any) = backtrack(any, expression, text)? else {
                     return Ok(false);
@@ -213,7 +206,7 @@ mod tests {
                 captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect()
             });
             let (engine, _) = Engine::compile(&translated).unwrap();
-            let (mut slots, mut spans) = (engine.slots(), Vec::new());
+            let (mut slots, mut spans) = (EngineSlots::default(), Vec::new());
             let found = engine.search(&translated.text, &text, &mut slots, &mut spans).unwrap();
             prop_assert_eq!(found.then_some(spans), expected.clone(), "{}", EXPRESSIONS[number]);
             prop_assert_eq!(engine.is_match(&translated.text, &text).unwrap(), expected.is_some());

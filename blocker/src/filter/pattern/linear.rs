@@ -110,7 +110,7 @@ impl<T> Lazy<T> {
 }
 
 /// The expression with each class cut down to ASCII: on a line of ASCII it finds the same.
-fn in_ascii(expression: &Hir) -> Hir {
+pub(super) fn in_ascii(expression: &Hir) -> Hir {
     match expression.kind() {
         HirKind::Empty => Hir::empty(),
         HirKind::Literal(literal) if literal.0.is_ascii() => Hir::literal(literal.0.clone()),

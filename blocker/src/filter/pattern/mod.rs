@@ -4,6 +4,7 @@
 //! `fancy-regex`, which backtracks; there limits on the text
 //! and on the steps back bound what an attacker's line can cost. Nearly all lines are settled before that: see [`linear`] and [`relaxed`].
 
+pub(super) mod content;
 mod engine;
 pub mod facts;
 mod linear;
@@ -15,10 +16,11 @@ pub mod tag;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::content::{Before, CONTENT};
 use self::engine::{Engine, EngineSlots};
 use self::facts::{Facts, Merges};
 use self::python::{Lines, Translated};
-use self::required::AnyOf;
+use self::required::Required;
 use self::tag::Names;
 
 /// Steps back that one search may take. A search that needs more counts as no match.
@@ -50,11 +52,12 @@ pub struct Pattern {
     /// The groups' names, by number.
     names: Vec<Option<Arc<str>>>,
     merges: Merges,
-    required: Vec<AnyOf>,
+    required: Required,
+    before: Option<Before>,
 }
 
 /// Where a search leaves the groups that it found. Made once for each pattern and used for every line.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Slots {
     engine: EngineSlots,
     spans: Vec<Option<(usize, usize)>>,
@@ -87,6 +90,8 @@ impl Pattern {
     pub(super) fn from_translated(translated: Translated) -> Result<Self, PatternError> {
         let (engine, names) = Engine::compile(&translated).map_err(|error| refused(&error))?;
         let merges = Merges::of(names.iter().flatten());
+        let has_content = names.iter().any(|name| name.as_deref() == Some(CONTENT));
+        let before = has_content.then(|| Before::compile(&translated)).flatten();
         let implied = translated
             .implied
             .and_then(|implied| regex_syntax::parse(&implied).ok());
@@ -95,7 +100,8 @@ impl Pattern {
             expression: translated.text,
             names,
             merges,
-            required: implied.map_or_else(Vec::new, |implied| required::required(&implied)),
+            required: implied.map_or(Required::Nothing, |implied| required::required(&implied)),
+            before,
         })
     }
 
@@ -111,8 +117,13 @@ impl Pattern {
         self.engine.name()
     }
 
-    /// Sets of literals of each of which a text must hold one for a match.
-    pub(super) fn required(&self) -> &[AnyOf] {
+    /// What stands before the content, where nothing else is to be known of it.
+    pub(super) const fn before(&self) -> Option<&Before> {
+        self.before.as_ref()
+    }
+
+    /// What a text must hold for a match.
+    pub(super) const fn required(&self) -> &Required {
         &self.required
     }
 
@@ -126,7 +137,7 @@ impl Pattern {
     #[must_use]
     pub fn slots(&self) -> Slots {
         Slots {
-            engine: self.engine.slots(),
+            engine: EngineSlots::default(),
             spans: Vec::with_capacity(self.names.len()),
         }
     }

@@ -19,7 +19,7 @@ use super::PatternError;
 use super::relaxed::Relaxation;
 
 /// An expression for Rust.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::filter) struct Translated {
     /// The expression.
     pub(in crate::filter) text: String,

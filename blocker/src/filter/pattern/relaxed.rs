@@ -4,7 +4,7 @@
 //! out. So if nothing matches without it, nothing does; and if the first way without it passes by places where all look-aheads hold,
 //! it is the first with them too. Only where one does not hold, a later way may, and the backtracking engine has to say.
 
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Capture, Hir, HirKind};
 
 use super::linear::{Ascii, AsciiSlots};
 
@@ -27,6 +27,11 @@ pub(in crate::filter) struct LookAhead {
 /// The name of the group that marks a look-ahead's place. No name of Python's holds a dot.
 pub(in crate::filter) fn marker(number: usize) -> String {
     format!("look.{number}")
+}
+
+/// Whether a group marks the place of a look-ahead.
+pub(super) fn is_marker(capture: &Capture) -> bool {
+    capture.name.as_deref().is_some_and(|name| name.starts_with("look."))
 }
 
 /// The compiled expression, for lines of ASCII.
@@ -107,10 +112,7 @@ impl Relaxed {
 /// Whether a marker stands where a match may pass by more than once: only the last time is known.
 fn marks_repeatedly(expression: &Hir, is_repeated: bool) -> bool {
     match expression.kind() {
-        HirKind::Capture(capture) => {
-            let is_marker = capture.name.as_deref().is_some_and(|name| name.starts_with("look."));
-            (is_marker && is_repeated) || marks_repeatedly(&capture.sub, is_repeated)
-        }
+        HirKind::Capture(capture) => (is_marker(capture) && is_repeated) || marks_repeatedly(&capture.sub, is_repeated),
         HirKind::Repetition(repetition) => {
             marks_repeatedly(&repetition.sub, is_repeated || repetition.max.is_none_or(|max| max > 1))
         }

@@ -1,92 +1,116 @@
-//! What a text must hold for an expression to match it: literals, one of each of several sets.
+//! What a text must hold for an expression to match it: literals, all of them or one of several.
 //!
 //! Most lines of a log hold none of the words that a filter looks for, and finding words is far cheaper than an expression.
 
-use std::collections::BTreeSet;
-
 use regex_syntax::hir::{Hir, HirKind};
 
-/// Literals of a set, at the most.
-const MOST_LITERALS: usize = 32;
-/// Sets of an expression, at the most.
-const MOST_SETS: usize = 6;
 /// Bytes of a literal, at the most: the beginning of a longer one tells as much.
 const LONGEST: usize = 24;
 /// Bytes of a literal, at the least: shorter ones are in every line.
 const SHORTEST: usize = 3;
+/// Parts of a requirement, at the most.
+const MOST_PARTS: usize = 64;
 
-/// Literals of which a text must hold at least one.
-pub(in crate::filter) type AnyOf = BTreeSet<Vec<u8>>;
-
-/// The sets that a text must hold something of, each, for a match; none where it may hold anything.
-pub(in crate::filter) fn required(expression: &Hir) -> Vec<AnyOf> {
-    let mut sets = sets(expression);
-    // Long literals tell most.
-    sets.sort_by_key(|set| std::cmp::Reverse(shortest(set)));
-    sets.truncate(MOST_SETS);
-    sets
+/// What a text must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::filter) enum Required {
+    /// Whatever it likes.
+    #[default]
+    Nothing,
+    /// This.
+    Literal(Vec<u8>),
+    /// Each of these.
+    All(Vec<Required>),
+    /// One of these.
+    Either(Vec<Required>),
 }
 
-fn sets(expression: &Hir) -> Vec<AnyOf> {
+/// What a text must hold for an expression to match it.
+pub(in crate::filter) fn required(expression: &Hir) -> Required {
     match expression.kind() {
         HirKind::Literal(literal) => {
-            // A text's last line break is not everywhere part of what is searched for literals.
+            // A line's break is no part of what is looked through.
             let parts = literal.0.split(|byte| *byte == b'\n');
             let parts = parts.filter(|part| part.len() >= SHORTEST);
-            parts
-                .map(|part| AnyOf::from([part[..part.len().min(LONGEST)].to_vec()]))
-                .collect()
+            all(parts.map(|part| Required::Literal(part[..part.len().min(LONGEST)].to_vec())))
         }
-        HirKind::Capture(capture) => sets(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min > 0 => sets(&repetition.sub),
-        HirKind::Concat(parts) => {
-            let mut all: Vec<AnyOf> = parts.iter().flat_map(sets).collect();
-            all.dedup();
-            all
-        }
-        HirKind::Alternation(parts) => either(parts).into_iter().collect(),
-        HirKind::Repetition(_) | HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) => Vec::new(),
+        HirKind::Capture(capture) => required(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
+        HirKind::Concat(parts) => all(parts.iter().map(required)),
+        HirKind::Alternation(ways) => either(ways.iter().map(required)),
+        HirKind::Repetition(_) | HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) => Required::Nothing,
     }
 }
 
-/// One set for several ways: the best set of each. `None` where one way asks for nothing.
-fn either(ways: &[Hir]) -> Option<AnyOf> {
-    let mut all = AnyOf::new();
-    for way in ways {
-        let best = sets(way)
-            .into_iter()
-            .max_by_key(|set| (shortest(set), std::cmp::Reverse(set.len())))?;
-        all.extend(best);
+/// Each of them.
+pub(in crate::filter) fn all(parts: impl Iterator<Item = Required>) -> Required {
+    let mut known: Vec<Required> = Vec::new();
+    for part in parts.flat_map(|part| match part {
+        Required::All(parts) => parts,
+        part => vec![part],
+    }) {
+        if part != Required::Nothing && !known.contains(&part) && known.len() < MOST_PARTS {
+            known.push(part);
+        }
     }
-    (all.len() <= MOST_LITERALS).then_some(all)
+    match known.len() {
+        0 => Required::Nothing,
+        1 => known.swap_remove(0),
+        _ => Required::All(known),
+    }
 }
 
-fn shortest(set: &AnyOf) -> usize {
-    set.iter().map(Vec::len).min().unwrap_or_default()
+/// One of them; nothing where one of them asks for nothing.
+pub(in crate::filter) fn either(ways: impl Iterator<Item = Required>) -> Required {
+    let mut known: Vec<Required> = Vec::new();
+    for way in ways.flat_map(|way| match way {
+        Required::Either(ways) => ways,
+        way => vec![way],
+    }) {
+        if way == Required::Nothing || known.len() == MOST_PARTS {
+            return Required::Nothing;
+        }
+        if !known.contains(&way) {
+            known.push(way);
+        }
+    }
+    match known.len() {
+        1 => known.swap_remove(0),
+        _ => Required::Either(known),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(expression: &str) -> String {
-        let sets = required(&regex_syntax::parse(expression).unwrap());
-        let set = |set: &AnyOf| {
-            let words = set.iter().map(|word| String::from_utf8_lossy(word).into_owned());
-            words.collect::<Vec<_>>().join("|")
+    fn written(required: &Required) -> String {
+        let several = |parts: &[Required], by: &str| {
+            let parts: Vec<String> = parts.iter().map(written).collect();
+            format!("({})", parts.join(by))
         };
-        sets.iter().map(set).collect::<Vec<_>>().join(" & ")
+        match required {
+            Required::Nothing => String::new(),
+            Required::Literal(literal) => String::from_utf8_lossy(literal).into_owned(),
+            Required::All(parts) => several(parts, " & "),
+            Required::Either(ways) => several(ways, "|"),
+        }
+    }
+
+    fn of(expression: &str) -> String {
+        written(&required(&regex_syntax::parse(expression).unwrap()))
     }
 
     #[test]
     fn every_part_of_a_sequence_is_required() {
-        assert_eq!(of(r"^\S+ postfix/\w+\[\d+\]: warning: "), "]: warning:  &  postfix/");
+        assert_eq!(of(r"^\S+ postfix/\w+\[\d+\]: warning: "), "( postfix/ & ]: warning: )");
         assert_eq!(of(r"(?P<x>abc)+d*"), "abc");
     }
 
     #[test]
     fn one_of_several_ways_is_required_where_each_asks_for_something() {
-        assert_eq!(of("x(?:reject|lost connection)"), "lost connection|reject");
+        assert_eq!(of("x(?:reject|lost connection)"), "(reject|lost connection)");
+        assert_eq!(of("x(?:reject|lost +connection)"), "(reject|(lost & connection))");
         assert_eq!(of("x(?:reject|[A-Z]+)"), "");
         assert_eq!(of("x(?:reject|)"), "");
     }
@@ -99,6 +123,6 @@ mod tests {
 
     #[test]
     fn a_line_break_is_not_looked_for() {
-        assert_eq!(of("one\ntwo"), "one & two");
+        assert_eq!(of("one\ntwo"), "(one & two)");
     }
 }

@@ -3,6 +3,7 @@
 //! Each stage knows the type it receives and the type it hands on, and nothing of the stages around it. So these types live
 //! beside the stages and not in one of them. Logic may not enter.
 
+pub mod evidence;
 mod networks;
 mod subject;
 
@@ -14,6 +15,7 @@ use std::time::Instant;
 pub use blocker_common::packet::Protocol;
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::evidence::Evidence;
 pub use self::networks::Networks;
 pub use self::subject::{Ipv6Prefix, Subject};
 
@@ -91,6 +93,8 @@ pub struct Failure {
     pub again: bool,
     /// When its line was read, where somebody wants to know how long it takes from there.
     pub read: Option<Instant>,
+    /// The line that it was found in, where somebody may ask for it.
+    pub evidence: Option<Evidence>,
 }
 
 /// When a ban ends.

@@ -164,7 +164,7 @@ impl Replay {
             },
         };
         let read = log.filters.find(line, |finding| match finding {
-            Finding::Failure(failure) => found.push(failure),
+            Finding::Failure(failure, _) => found.push(failure),
             Finding::Named { .. } | Finding::Unbannable(_) => tally.unbannable += 1,
             Finding::GivenUp(_, searches) => tally.given_up += searches,
         });

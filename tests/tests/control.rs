@@ -9,6 +9,8 @@
 mod bad_requests;
 #[path = "control/described.rs"]
 mod described;
+#[path = "control/why.rs"]
+mod why;
 
 use std::fs;
 use std::net::IpAddr;
@@ -202,6 +204,7 @@ fn without_an_agent_each_command_says_so_in_one_line() {
     for arguments in [
         &["status"][..],
         &["bans"],
+        &["why", "192.0.2.7"],
         &["ban", "192.0.2.7"],
         &["unban", "192.0.2.7"],
         &["reload"],

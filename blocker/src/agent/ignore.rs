@@ -29,6 +29,8 @@ const AT_A_TIME: usize = 4;
 const MAX_WAITING: usize = 1000;
 /// Failures of one host that may wait with it.
 const MAX_FAILURES: usize = 100;
+/// Those of them, the latest, whose lines are kept for whoever asks why the host is banned.
+const MAX_EVIDENCE: usize = 10;
 /// A command that has failed is asked again after this, even where its word holds for longer.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// Between two complaints.
@@ -149,7 +151,13 @@ impl Shared {
             return (!ignored).then_some(failure);
         }
         match state.waiting.entry(host) {
-            Entry::Occupied(waiting) if waiting.get().len() < MAX_FAILURES => waiting.into_mut().push(failure),
+            Entry::Occupied(waiting) if waiting.get().len() < MAX_FAILURES => {
+                let waiting = waiting.into_mut();
+                waiting.push(failure);
+                if let Some(earlier) = waiting.len().checked_sub(MAX_EVIDENCE + 1) {
+                    waiting[earlier].evidence = None;
+                }
+            }
             // More would change nothing for that host.
             Entry::Occupied(_) => self.drop_one(jail),
             Entry::Vacant(new) => match ask.try_send(host) {

@@ -8,7 +8,9 @@ mod allow;
 mod answer;
 pub(super) mod clock;
 mod kernel;
+mod lines;
 mod renew;
+mod why;
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::allow::Allowing;
+pub(super) use self::lines::Lines;
 use super::clock::WallClock;
 use super::reader::Batch;
 use crate::api::control::Ask;
@@ -51,6 +54,8 @@ pub(super) struct Judge {
     pub(super) pulse: Pulse,
     pub(super) clock: WallClock,
     pub(super) jails: Vec<(String, Jail)>,
+    /// The lines of what they have counted.
+    pub(super) lines: Lines,
     pub(super) ledger: Ledger,
     pub(super) store: Store,
     pub(super) brake: Brake,
@@ -92,9 +97,10 @@ impl Judge {
             let now = self.now();
             match batches.recv_timeout(self.wait(now)) {
                 Ok(batch) => {
-                    let batches: Vec<Batch> = [batch].into_iter().chain(batches.try_iter().take(TOGETHER)).collect();
+                    let mut batches: Vec<Batch> =
+                        [batch].into_iter().chain(batches.try_iter().take(TOGETHER)).collect();
                     let now = self.now();
-                    self.judge(&batches, now);
+                    self.judge(&mut batches, now);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -121,9 +127,9 @@ impl Judge {
         }
     }
 
-    fn judge(&mut self, batches: &[Batch], now: Timestamp) {
+    fn judge(&mut self, batches: &mut [Batch], now: Timestamp) {
         let mut entered: Vec<(Ban, Change, Option<Instant>)> = Vec::new();
-        for failure in batches.iter().flat_map(|batch| &batch.failures) {
+        for failure in batches.iter_mut().flat_map(|batch| &mut batch.failures) {
             if let Some(metrics) = self.metrics.jail(failure.jail).filter(|_| !failure.again) {
                 metrics.failures.inc();
             }
@@ -131,8 +137,20 @@ impl Judge {
                 continue;
             };
             let allowlist = self.ledger.allowlist();
-            if let Decision::Ban(ban) = jail.decide(failure, |host| allowlist.covers(host), now) {
+            let decision = jail.decide(failure, |host| allowlist.covers(host), now);
+            let evidence = failure.evidence.take();
+            if let (Some(evidence), Decision::Counted | Decision::Ban(_)) = (evidence, &decision) {
+                let subject = jail.counted_as(failure.address, |host| allowlist.covers(host));
+                self.lines.note(failure.jail, jail.who(failure, subject), evidence);
+            }
+            if let Decision::Ban(ban) = decision {
+                let who = jail.who(failure, ban.subject);
+                let since = ban.since.saturating_sub(jail.find_time()).unwrap_or(Timestamp::MIN);
+                let lines = self.lines.take(failure.jail, who, ban.failures, since);
                 let ban = self.sentence(ban, now).and_then(|ban| self.enter(ban, now));
+                if let Some((ban, _)) = &ban {
+                    self.store.because(ban, &lines);
+                }
                 entered.extend(ban.map(|(ban, change)| (ban, change, failure.read)));
             }
         }

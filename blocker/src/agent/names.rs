@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 
 use super::reader::Batch;
-use crate::ban::{Failure, JailId};
+use crate::ban::{Evidence, Failure, JailId};
 use crate::resolve::Resolver;
 use crate::source::watch::Stop;
 
@@ -26,6 +26,8 @@ pub(super) struct Unresolved {
     pub(super) again: bool,
     /// When its line was read.
     pub(super) read: Option<Instant>,
+    /// The line that it was found in.
+    pub(super) evidence: Option<Evidence>,
     /// Counts it if nobody knows the name.
     pub(super) unbannable: Counter,
 }
@@ -65,6 +67,7 @@ pub(super) fn run(
                 time: unresolved.time,
                 again: unresolved.again,
                 read: unresolved.read,
+                evidence: unresolved.evidence.clone(),
             })
             .collect();
         // The name is the client's own word: quoted, so that it cannot pretend to be more of the log.
@@ -131,6 +134,7 @@ mod tests {
                 time: Timestamp::UNIX_EPOCH,
                 again: false,
                 read: None,
+                evidence: None,
                 unbannable: unbannable.clone(),
             };
             assert!(queue.send(unresolved).is_ok());
@@ -152,6 +156,7 @@ mod tests {
             time: Timestamp::UNIX_EPOCH,
             again: false,
             read: None,
+            evidence: None,
             unbannable: Counter::default(),
         };
         assert!(queue.send(unresolved("b.example")).is_ok());

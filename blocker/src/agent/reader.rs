@@ -1,5 +1,6 @@
 //! The line path: a source's lines through the filters of all its jails, on a thread of its own.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -12,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::names::Unresolved;
 use super::sources::{Group, Kind};
 use crate::api::metrics::{JailMetrics, LineMetrics, Metrics};
-use crate::ban::{Failure, JailId};
+use crate::ban::evidence::beginning;
+use crate::ban::{Evidence, Failure, JailId};
 use crate::filter::Filter;
 use crate::filter::log::{Dated, Finding, JailFilter, LineResult, LogFilters, LogLine};
 use crate::filter::matcher::Matcher;
@@ -208,8 +210,10 @@ impl Reader {
             out.seen.line(line.bytes, now);
             // What lay there before is no measure of how long a ban takes.
             let read = (!line.again).then_some(since);
-            let each = |finding| hand_on(finding, (line.again, read), jails, out, found);
-            let (time, result) = find(&line, now, filters, each);
+            let text = text(line.bytes);
+            let mut kept = Kept::new(&text);
+            let each = |finding| hand_on(finding, (line.again, read), &mut kept, jails, out, found);
+            let (time, result) = find(&line, &text, now, filters, each);
             let Some(log) = line.logs.first().and_then(|log| logs.get_mut(*log)) else {
                 return;
             };
@@ -246,14 +250,43 @@ fn lag(state: &LogState, last: Option<Timestamp>, since: Instant, now: Timestamp
     behind.as_secs_f64().max(unread)
 }
 
+/// A line as it is read: what is no UTF-8 in it is replaced.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.strip_suffix(b"\r").unwrap_or(bytes))
+}
+
+/// What is kept of a line in which failures are found: made for the first of them, since nearly all lines have none, and shared by the
+/// others.
+struct Kept<'a> {
+    text: &'a str,
+    beginning: Option<Arc<str>>,
+}
+
+impl<'a> Kept<'a> {
+    const fn new(text: &'a str) -> Self {
+        Self { text, beginning: None }
+    }
+
+    /// What a failregex of the jail's filter has found something in.
+    fn evidence(&mut self, watched: &Watched, failregex: usize, time: Timestamp) -> Option<Evidence> {
+        let line = self.beginning.get_or_insert_with(|| beginning(self.text));
+        Some(Evidence {
+            time,
+            line: Arc::clone(line),
+            number: failregex.try_into().ok()?,
+            failregex: Arc::clone(&watched.filter.failregex().get(failregex)?.text),
+        })
+    }
+}
+
 /// Applies the filters of all jails that read a line to it, and says when it was written.
 fn find(
     line: &Line<'_>,
+    text: &str,
     now: Timestamp,
     filters: &mut LogFilters,
     each: impl FnMut(Finding),
 ) -> (Option<Timestamp>, LineResult) {
-    let text = crate::source::text(line.bytes);
     // A line that carries no date was written when it is read, unless it lay there before.
     let undated = (line.written == Written::Now).then_some(now);
     let dated = match line.written {
@@ -261,7 +294,7 @@ fn find(
         Written::Now | Written::Before => Dated::ByText { now, undated },
     };
     let line = LogLine {
-        text: &text,
+        text,
         logs: line.logs,
         dated,
     };
@@ -273,22 +306,40 @@ fn find(
 fn hand_on(
     finding: Finding,
     (again, read): (bool, Option<Instant>),
+    kept: &mut Kept<'_>,
     watched: &mut [Watched],
     out: &Out,
     found: &mut Vec<Failure>,
 ) {
     match finding {
-        Finding::Failure(failure) => found.push(Failure { again, read, ..failure }),
-        Finding::Named { jail, name, time } => {
-            let Some(Watched { metrics, .. }) = of(jail, watched) else {
+        Finding::Failure(failure, failregex) => {
+            let watched = of(failure.jail, watched);
+            let evidence = watched.and_then(|watched| kept.evidence(watched, failregex, failure.time));
+            found.push(Failure {
+                again,
+                read,
+                evidence,
+                ..failure
+            });
+        }
+        Finding::Named {
+            jail,
+            name,
+            time,
+            failregex,
+        } => {
+            let Some(watched) = of(jail, watched) else {
                 return;
             };
+            let evidence = kept.evidence(watched, failregex, time);
+            let metrics = &watched.metrics;
             let unresolved = Unresolved {
                 jail,
                 name,
                 time,
                 again,
                 read,
+                evidence,
                 unbannable: metrics.unbannable.clone(),
             };
             if out.names.try_send(unresolved).is_err() {

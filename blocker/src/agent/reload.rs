@@ -143,9 +143,13 @@ pub(super) fn apply(
     let (now, step) = decisions.clock.read();
     if let Some(step) = step {
         let Decisions {
-            ledger, jails, store, ..
+            ledger,
+            jails,
+            lines,
+            store,
+            ..
         } = decisions;
-        was_set(step, now, ledger, jails, store);
+        was_set(step, now, ledger, (jails, lines), store);
     }
     let (before, after) = (names(old), names(new));
     let there = Renumbering::new(&before, &after);
@@ -192,6 +196,7 @@ pub(super) fn apply(
     decisions
         .unresolved
         .retain_mut(|unresolved| renumber(&mut unresolved.jail, &there));
+    decisions.lines.renumber(&there);
     let Decisions { ledger, store, .. } = decisions;
     store.keep_history(new.history);
     store.commit(ledger, now);

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::clock::WallClock;
 use super::ignore::{Asking, Ignore};
-use super::judge::{Allowing, Judge};
+use super::judge::{Allowing, Judge, Lines};
 use super::names::Unresolved;
 use super::reader::{Batch, Out, Reader};
 use super::{judge, links, names, sources};
@@ -42,6 +42,8 @@ pub(super) struct Decisions {
     pub(super) seen: Arc<Seen>,
     /// The jails that have counted before, by name.
     pub(super) jails: Vec<(String, Jail)>,
+    /// The lines of what they have counted.
+    pub(super) lines: Lines,
     /// Hosts and networks for which the kernel does not hold what the ledger says.
     pub(super) refused: BTreeSet<Subject>,
     pub(super) links: LinkWatch,
@@ -137,7 +139,9 @@ impl Stages {
         }
         let (name_queue, unresolved) = sync_channel(names::QUEUE);
         let now = Timestamp::now();
-        let jails = counting(settings, decisions.jails, &decisions.ignored, &decisions.store, now);
+        let mut lines = decisions.lines;
+        let before = (decisions.jails, &mut lines);
+        let jails = counting(settings, before, &decisions.ignored, &decisions.store, now);
         let positions = positions(&decisions.store);
         let readers = sources::grouped(settings, metrics).into_iter().map(|group| {
             let name = group.kind.name();
@@ -155,6 +159,7 @@ impl Stages {
             pulse: pulse.clone(),
             clock: decisions.clock,
             jails,
+            lines,
             ledger: decisions.ledger,
             store: decisions.store,
             brake: decisions.brake,
@@ -244,6 +249,7 @@ impl Stages {
             brake: judge.brake,
             seen: self.seen,
             jails: judge.jails.into_iter().filter(|(name, _)| has_counted(name)).collect(),
+            lines: judge.lines,
             refused: judge.refused,
             links: judge.links,
             allowing: judge.allowing,
@@ -257,7 +263,7 @@ impl Stages {
 /// before they are read again.
 fn counting(
     settings: &[JailSettings],
-    before: Vec<(String, Jail)>,
+    (before, lines): (Vec<(String, Jail)>, &mut Lines),
     ignored: &[Vec<IpNet>],
     store: &Store,
     now: Timestamp,
@@ -271,6 +277,7 @@ fn counting(
             Some(jail) => jail.go_on_by(rules.clone()),
             None => {
                 new.insert(id);
+                lines.forget(id);
                 Jail::new(rules.clone())
             }
         };

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::allow::{Answers, Refresh, Wanted as LookUp};
 use super::clock::WallClock;
-use super::judge::Allowing;
+use super::judge::{Allowing, Lines};
 use super::reconcile::Reconcile;
 use super::stages::Decisions;
 use crate::api::control::{About, AboutJail, Ask};
@@ -139,6 +139,7 @@ pub(super) fn begin(
         brake: Brake::new(settings.brake, Arc::clone(&seen)),
         seen,
         jails: Vec::new(),
+        lines: Lines::default(),
         refused,
         unresolved: Vec::new(),
         unasked: Vec::new(),

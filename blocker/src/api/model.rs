@@ -128,6 +128,99 @@ pub struct Unbanned {
     pub lifted: u64,
 }
 
+/// What is known of a host or network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The host or network.
+    pub address: String,
+    /// The bans in force that cover it, each with its reason.
+    pub bans: Vec<Reason>,
+    /// What on the allowlist covers it; absent where nothing does.
+    pub allowed: Option<Allowed>,
+    /// The jails that ignore it, or have counted failures of it that led to no ban yet.
+    pub jails: Vec<Counted>,
+    /// Earlier bans of it and of networks around it, the latest first; 20 at the most.
+    pub past: Vec<PastBan>,
+    /// How many earlier bans the ledger's history has.
+    pub past_total: u64,
+}
+
+/// A ban in force, and its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The ban.
+    #[serde(flatten)]
+    pub ban: Ban,
+    /// What it covers, as in `tcp/25,465`.
+    pub scope: String,
+    /// The how-many-th ban it is, of those that count for its length.
+    pub nth: u32,
+    /// Whether bans of its jail grow for who comes back.
+    pub grows: bool,
+    /// How many seconds the next one lasts, at the least; absent where it does not end by itself.
+    pub next_seconds: Option<u64>,
+    /// The lines that led to it, the earliest first: the last ten, as far as they are known.
+    pub lines: Vec<FailedLine>,
+}
+
+/// A line in which a failure was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedLine {
+    /// When it was written.
+    pub time: Timestamp,
+    /// Its first 512 bytes; where there were more, they end in `…`.
+    pub line: String,
+    /// The number, from 0, of the failregex that found it.
+    pub number: u16,
+    /// That failregex.
+    pub failregex: String,
+}
+
+/// What on the allowlist covers a host or network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// `networks` or `looked-up` of `[allow]`, `own` for the machine's own address, or `together` where no entry covers it alone.
+    pub by: String,
+    /// The network, where it stands in the configuration.
+    pub entry: Option<String>,
+}
+
+/// What a jail makes of a host or network that it has not banned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The jail.
+    pub jail: String,
+    /// Whether its `ignoreip` covers the host or network.
+    pub ignores: bool,
+    /// By which entry, where it is an address or network.
+    pub ignored_by: Option<String>,
+    /// Failures that count now. Where the filter counts by more than the address, the most of one account.
+    pub failures: u32,
+    /// How many make a ban.
+    pub max_retry: u32,
+    /// The seconds within which they must lie.
+    pub find_seconds: u64,
+    /// Their lines, the earliest first, as far as they are known.
+    pub lines: Vec<FailedLine>,
+}
+
+/// A ban that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastBan {
+    /// The host or network.
+    pub address: String,
+    /// The jail.
+    pub jail: String,
+    /// From when it was reckoned: the last failure that led to it at first.
+    pub since: Timestamp,
+    /// When it ended, or was to end; absent where it had no end.
+    pub until: Option<Timestamp>,
+    /// Whether somebody lifted it before that. Known until that time.
+    pub lifted: bool,
+    /// The lines that led to it, as far as they are known.
+    pub lines: Vec<FailedLine>,
+}
+
 /// What became of `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {

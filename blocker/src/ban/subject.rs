@@ -36,6 +36,11 @@ impl Subject {
         self.0
     }
 
+    /// It and every network that it lies in, the smallest first.
+    pub fn and_around(self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self.0), IpNet::supernet).map(Self)
+    }
+
     /// The address, where it is one host.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
@@ -134,6 +139,18 @@ mod tests {
         assert_eq!(around("2001:db8:1:2:3:4:5:6", 128), "2001:db8:1:2:3:4:5:6");
         assert_eq!(around("192.0.2.7", 64), "192.0.2.7");
         assert_eq!(around("::ffff:192.0.2.7", 64), "192.0.2.7");
+    }
+
+    #[test]
+    fn around_a_host_lie_all_networks_that_hold_it() {
+        let around: Vec<String> = subject("192.0.2.7")
+            .and_around()
+            .map(|around| around.to_string())
+            .collect();
+        assert_eq!(around.len(), 33);
+        assert_eq!((around[0].as_str(), around[1].as_str()), ("192.0.2.7", "192.0.2.6/31"));
+        assert_eq!((around[8].as_str(), around[32].as_str()), ("192.0.2.0/24", "0.0.0.0/0"));
+        assert_eq!(subject("2001:db8::/64").and_around().count(), 65);
     }
 
     #[test]

@@ -15,12 +15,16 @@ pub(super) fn grouped(number: u64) -> String {
     out
 }
 
-/// How long it is from one time to another, in the largest unit that tells it well: `42 s`, `12 min`, `5 h`, `3 d`.
+/// How long it is from one time to another, as [`length`] has it.
 pub(super) fn since(from: Timestamp, to: Timestamp) -> String {
-    const MINUTE: i64 = 60;
-    const HOUR: i64 = 60 * MINUTE;
-    const DAY: i64 = 24 * HOUR;
-    let seconds = to.duration_since(from).as_secs().max(0);
+    length(to.duration_since(from).as_secs().max(0).unsigned_abs())
+}
+
+/// So many seconds in the largest unit that tells it well: `42 s`, `12 min`, `5 h`, `3 d`.
+pub(super) fn length(seconds: u64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
     match seconds {
         ..=119 => format!("{seconds} s"),
         120..=7_199 => format!("{} min", seconds / MINUTE),

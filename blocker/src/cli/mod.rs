@@ -15,6 +15,7 @@ mod status;
 mod stop;
 mod test;
 mod top;
+mod why;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ enum Command {
     Top(top::Arguments),
     /// Show which bans are in force
     Bans(bans::ListArguments),
+    /// Show why a host is banned, by which lines, and how to undo it
+    Why(why::Arguments),
     /// Ban a host or network, until the time is over or somebody lifts it
     Ban(bans::BanArguments),
     /// Lift bans before their time
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::status(&arguments),
         Command::Top(arguments) => top::top(&arguments),
         Command::Bans(arguments) => bans::list(&arguments),
+        Command::Why(arguments) => why::why(&arguments),
         Command::Ban(arguments) => bans::ban(arguments),
         Command::Unban(arguments) => bans::unban(&arguments),
         Command::Reload(arguments) => reload::reload(&arguments),

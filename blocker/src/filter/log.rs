@@ -62,8 +62,8 @@ pub enum Dated {
 /// What was found in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// A failure.
-    Failure(Failure),
+    /// A failure, and the failregex that found it, by its index.
+    Failure(Failure, usize),
     /// A failure of a host that the line names instead of giving its address.
     Named {
         /// The jail that it counts in.
@@ -72,6 +72,8 @@ pub enum Finding {
         name: String,
         /// When.
         time: Timestamp,
+        /// The failregex that found it, by its index.
+        failregex: usize,
     },
     /// A failure of somebody who has no address that could be banned.
     Unbannable(JailId),
@@ -226,20 +228,28 @@ impl JailFilter {
 }
 
 fn finding(jail: JailId, hit: Hit, time: Timestamp, use_dns: UseDns) -> Finding {
+    let failregex = hit.failregex;
     let failure = |address, identity| {
-        Finding::Failure(Failure {
+        let failure = Failure {
             jail,
             address,
             identity,
             time,
             again: false,
             read: None,
-        })
+            evidence: None,
+        };
+        Finding::Failure(failure, failregex)
     };
     match (hit.identity, hit.address) {
         (identity, Some(address)) => failure(address, identity.map(|identity| identity.to_string().into())),
         (Some(Identity::Address(address)), None) => failure(address, None),
-        (Some(Identity::Name(name)), None) if use_dns != UseDns::Raw => Finding::Named { jail, name, time },
+        (Some(Identity::Name(name)), None) if use_dns != UseDns::Raw => Finding::Named {
+            jail,
+            name,
+            time,
+            failregex,
+        },
         _ => Finding::Unbannable(jail),
     }
 }

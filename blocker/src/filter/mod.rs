@@ -59,7 +59,7 @@ pub struct Filter {
 #[derive(Debug)]
 pub struct Regex {
     /// As it was written, with every name replaced.
-    pub text: String,
+    pub text: Arc<str>,
     /// Where.
     pub place: Place,
     /// As it runs.
@@ -136,7 +136,7 @@ impl Filter {
     /// Whether another filter has the same expressions, from the same places.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let all = |filter: &Self| -> Vec<(String, Place)> {
+        let all = |filter: &Self| -> Vec<(Arc<str>, Place)> {
             let regexes = filter.prefregex().into_iter().chain(&filter.failregex);
             let regexes = regexes.chain(&filter.ignoreregex);
             regexes.map(|regex| (regex.text.clone(), regex.place.clone())).collect()
@@ -271,7 +271,7 @@ impl Compiler<'_> {
         let keys = self.definition.names();
         match Pattern::compile(&line.text, names, lines, keys.collect::<Vec<_>>().into_iter()) {
             Ok(pattern) => Some(Regex {
-                text: line.text.clone(),
+                text: line.text.as_str().into(),
                 place: line.place.clone(),
                 pattern,
             }),

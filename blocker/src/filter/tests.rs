@@ -204,7 +204,7 @@ fn a_jails_parameter_counts_before_init_and_that_before_definition() {
         "[Definition]\nfailregex = <re-<mode>>\nre-a = ^a <ADDR>\nre-b = ^b <ADDR>\nre-c = ^c <ADDR>\nmode = a\n";
     let first = |text: &str, parameters: &[(&str, &str)]| {
         let filter = compile_with(text, parameters).unwrap();
-        filter.failregex()[0].text.clone()
+        filter.failregex()[0].text.to_string()
     };
     assert_eq!(first(text, &[]), "^a <ADDR>");
     let with_init = format!("{text}[Init]\nmode = b\n");
@@ -216,7 +216,7 @@ fn a_jails_parameter_counts_before_init_and_that_before_definition() {
 fn the_logs_type_is_known_unless_the_definition_says_it() {
     let first = |text: &str, parameters: &[(&str, &str)]| {
         let filter = compile_with(text, parameters).unwrap();
-        filter.failregex()[0].text.clone()
+        filter.failregex()[0].text.to_string()
     };
     let text = "[lt_file]\nx = FF\n[lt_short]\nx = SS\n[Definition]\nfailregex = a <lt_<logtype>/x> <HOST>\n";
     assert_eq!(first(text, &[]), "a FF <HOST>");
@@ -232,7 +232,7 @@ fn the_logs_type_is_known_unless_the_definition_says_it() {
 fn a_parameter_may_add_to_what_the_filter_has() {
     let text = "[Definition]\nfailregex = ^a <HOST>\n[DEFAULT]\nx = 0\n";
     let filter = compile_with(text, &[("failregex", "<known/failregex> ^z")]).unwrap();
-    assert_eq!(filter.failregex()[0].text, "^a <HOST> ^z");
+    assert_eq!(&*filter.failregex()[0].text, "^a <HOST> ^z");
 }
 
 #[test]

@@ -16,8 +16,8 @@ pub(super) const MAX_ONCE: NonZeroUsize = NonZeroUsize::new(50_000).expect("not 
 /// Hosts that have failed more often: about 200 bytes each, with a `maxretry` of 5.
 pub(super) const MAX_MORE: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 
-/// A host or network, and an identity that it fails by.
-pub(super) type Who = (Subject, u64);
+/// A host or network, and an identity that it fails by, as a number; 0 where there is none beside the address.
+pub type Who = (Subject, u64);
 
 /// Their failures.
 pub(super) struct Hosts {
@@ -58,6 +58,14 @@ impl Hosts {
             self.once.put(who, first.map_or(time, |first| first.max(time)));
         }
         failures
+    }
+
+    /// How many failures since `oldest` are remembered.
+    pub(super) fn remembered(&self, who: &Who, oldest: Timestamp) -> u32 {
+        match self.more.peek(who) {
+            Some(window) => window.since(oldest),
+            None => self.once.peek(who).is_some_and(|time| *time >= oldest).into(),
+        }
     }
 
     /// Moves every failure with the wall clock.

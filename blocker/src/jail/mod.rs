@@ -11,11 +11,13 @@ mod window;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
 use self::hosts::Hosts;
+pub use self::hosts::Who;
 pub use self::increment::{Growth, Increment};
 use crate::ban::{Ban, Expiry, Failure, Ipv6Prefix, Networks, Origin, Subject, moved};
 
@@ -131,6 +133,19 @@ impl Jail {
         self.rules.find_time
     }
 
+    /// Failures that make a ban.
+    #[must_use]
+    pub const fn max_retry(&self) -> u32 {
+        self.rules.max_retry
+    }
+
+    /// The `ignoreip` that covers all of a host or network, where it is one that was written down as it stands.
+    #[must_use]
+    pub fn ignored_by(&self, subject: Subject) -> Option<IpNet> {
+        let entries = self.rules.ignore.iter();
+        entries.copied().find(|entry| entry.contains(&subject.network()))
+    }
+
     /// How long its bans last, before they grow.
     #[must_use]
     pub const fn ban_time(&self) -> BanTime {
@@ -149,25 +164,39 @@ impl Jail {
         if self.goes_on && failure.again {
             return Decision::Late;
         }
-        let host = Subject::host(failure.address);
+        let subject = self.counted_as(failure.address, is_allowed);
+        self.count(failure, subject, now)
+    }
+
+    /// What failures of a host are counted for: with IPv6 the network around it, unless a host that is ignored lives there.
+    pub fn counted_as(&self, address: IpAddr, is_allowed: impl FnOnce(Subject) -> bool) -> Subject {
+        let host = Subject::host(address);
         if is_allowed(host) {
-            self.count_alone(failure, host, now)
-        } else {
-            self.count(failure, now)
+            return host;
         }
+        let around = Subject::around(address, self.rules.ipv6_prefix);
+        if self.ignored.touch(around) { host } else { around }
     }
 
-    /// Counts a failure, with those of the same IPv6 network unless a host that is ignored lives there.
-    fn count(&mut self, failure: &Failure, now: Timestamp) -> Decision {
-        let mut subject = Subject::around(failure.address, self.rules.ipv6_prefix);
-        if self.ignored.touch(subject) {
-            subject = Subject::host(failure.address);
-        }
-        self.count_alone(failure, subject, now)
+    /// Who it is that a failure counts for, where it counts for this host or network.
+    #[must_use]
+    pub fn who(&self, failure: &Failure, subject: Subject) -> Who {
+        let identity = failure.identity.as_ref();
+        (
+            subject,
+            identity.map_or(0, |identity| self.identities.hash_one(identity)),
+        )
     }
 
-    /// Counts a failure of `subject`, apart from those of others around it.
-    fn count_alone(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
+    /// How many failures count now, of those that have led to no ban.
+    #[must_use]
+    pub fn counted(&self, who: &Who, now: Timestamp) -> u32 {
+        let oldest = now.saturating_sub(self.rules.find_time).unwrap_or(Timestamp::MIN);
+        self.hosts.remembered(who, oldest)
+    }
+
+    /// Counts a failure of `subject`.
+    fn count(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
         if self.ignores(Subject::host(failure.address)) {
             return Decision::Ignored;
         }
@@ -189,14 +218,11 @@ impl Jail {
         if answered.is_some_and(|last| time.as_microsecond() <= last.as_microsecond()) {
             return Decision::Late;
         }
-        let identity = failure
-            .identity
-            .as_ref()
-            .map_or(0, |identity| self.identities.hash_one(identity));
+        let who = self.who(failure, subject);
         let Rules {
             find_time, max_retry, ..
         } = self.rules;
-        let failures = self.hosts.count((subject, identity), time, find_time, max_retry);
+        let failures = self.hosts.count(who, time, find_time, max_retry);
         if failures < max_retry {
             return Decision::Counted;
         }
@@ -243,6 +269,16 @@ impl Jail {
     #[must_use]
     pub const fn increment(&self) -> Option<&Increment> {
         self.rules.increment.as_ref()
+    }
+
+    /// How long a ban lasts after so many earlier ones, at the least; `None` where it has no end.
+    #[must_use]
+    pub fn length_after(&self, earlier: u32) -> Option<SignedDuration> {
+        match (&self.rules.increment, self.rules.ban_time) {
+            (_, BanTime::Forever) => None,
+            (Some(increment), BanTime::For(ban_time)) => Some(increment.lengthen(ban_time, earlier, 0.0)),
+            (None, BanTime::For(ban_time)) => Some(ban_time),
+        }
     }
 
     /// The ban as it is after so many earlier ones.

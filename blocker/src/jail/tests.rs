@@ -18,6 +18,7 @@ fn failure(host: u8, second: i64) -> Failure {
         time: at(second),
         again: false,
         read: None,
+        evidence: None,
     }
 }
 

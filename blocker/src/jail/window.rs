@@ -24,6 +24,12 @@ impl Window {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
+    /// How many lie not before `oldest`.
+    pub(super) fn since(&self, oldest: Timestamp) -> u32 {
+        let young = self.0.iter().filter(|time| **time >= oldest).count();
+        u32::try_from(young).unwrap_or(u32::MAX)
+    }
+
     /// Moves every failure with the wall clock.
     pub(super) fn clock_was_set(&mut self, step: SignedDuration) {
         for time in &mut self.0 {

@@ -6,9 +6,24 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::ban::{Networks, Subject};
 
+/// What on the allowlist covers a host or network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Covering {
+    /// A network that is configured.
+    Written(IpNet),
+    /// It is the machine's own address.
+    Own,
+    /// A name or an SPF record.
+    LookedUp,
+    /// A loopback network, or several entries together.
+    Together,
+}
+
 /// Networks that no ban may cover: those configured, the machine's own addresses, and what names and SPF records come to.
 #[derive(Clone, Debug, Default)]
 pub struct Allowlist {
+    /// As they were written down.
+    written: Vec<IpNet>,
     configured: Networks,
     own: Networks,
     looked_up: Networks,
@@ -23,8 +38,10 @@ impl Allowlist {
             IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
             IpNet::V6(Ipv6Addr::LOCALHOST.into()),
         ];
+        let written: Vec<IpNet> = networks.into_iter().collect();
         let list = Self {
-            configured: networks.into_iter().chain(loopback).collect(),
+            configured: written.iter().copied().chain(loopback).collect(),
+            written,
             ..Self::default()
         };
         list.with_own(own)
@@ -50,6 +67,7 @@ impl Allowlist {
             .flat_map(|part| part.as_slice().iter().copied())
             .collect();
         Self {
+            written: self.written.clone(),
             configured: self.configured.clone(),
             own,
             looked_up,
@@ -61,6 +79,26 @@ impl Allowlist {
     #[must_use]
     pub fn covers(&self, subject: Subject) -> bool {
         self.all.cover(subject)
+    }
+
+    /// What on it covers all of a host or network; `None` where nothing does.
+    #[must_use]
+    pub fn covered_by(&self, subject: Subject) -> Option<Covering> {
+        if !self.covers(subject) {
+            return None;
+        }
+        let network = subject.network();
+        let written = self.written.iter().find(|entry| entry.contains(&network));
+        Some(if let Some(entry) = written {
+            Covering::Written(*entry)
+        } else if self.own.cover(subject) {
+            Covering::Own
+        } else if self.looked_up.cover(subject) {
+            Covering::LookedUp
+        } else {
+            // Loopback, or several entries, each with a part of it.
+            Covering::Together
+        })
     }
 
     /// The networks on it, as few as say it.
@@ -96,6 +134,28 @@ mod tests {
 
     fn subject(text: &str) -> Subject {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn it_says_what_covers_a_host() {
+        let list = Allowlist::new(
+            networks(&["192.0.2.0/25", "192.0.2.128/25"]),
+            ["198.51.100.1".parse().unwrap()],
+        );
+        let list = list.with_looked_up(networks(&["203.0.113.7/32"]));
+        for (host, by) in [
+            (
+                "192.0.2.200",
+                Some(Covering::Written("192.0.2.128/25".parse().unwrap())),
+            ),
+            ("192.0.2.0/24", Some(Covering::Together)),
+            ("198.51.100.1", Some(Covering::Own)),
+            ("203.0.113.7", Some(Covering::LookedUp)),
+            ("127.0.0.1", Some(Covering::Together)),
+            ("203.0.113.8", None),
+        ] {
+            assert_eq!(list.covered_by(subject(host)), by, "{host}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::allowlist::{Allowlist, own_addresses};
+pub use self::allowlist::{Allowlist, Covering, own_addresses};
 use self::bans::{Bans, Place};
 pub use self::lift::Lifted;
 pub use self::renumber::Renumbering;
@@ -161,6 +161,11 @@ impl Ledger {
     #[must_use]
     pub fn get(&self, subject: Subject, jail: JailId) -> Option<&Ban> {
         self.bans.get(subject, jail)
+    }
+
+    /// The bans of a host or network itself, one a jail at the most.
+    pub fn of(&self, subject: Subject) -> impl Iterator<Item = &Ban> {
+        self.bans.of(subject)
     }
 
     /// All bans in force.

@@ -48,6 +48,7 @@ fn failure(jail: u16, address: &str) -> Failure {
         time: Timestamp::UNIX_EPOCH,
         again: false,
         read: None,
+        evidence: None,
     }
 }
 

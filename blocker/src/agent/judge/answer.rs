@@ -28,8 +28,9 @@ impl Judge {
             Ask::Bans(query, reply) if !reply.is_closed() => drop(reply.send(self.page(&query, now))),
             Ask::Ban(newly, reply) if !reply.is_closed() => drop(reply.send(self.ban_by_hand(&newly, now))),
             Ask::Unban(which, reply) if !reply.is_closed() => drop(reply.send(self.unban(&which, now))),
+            Ask::Why(subject, reply) if !reply.is_closed() => drop(reply.send(self.why(subject, now))),
             // Whoever has asked was told that it is not done.
-            Ask::Bans(..) | Ask::Ban(..) | Ask::Unban(..) => {}
+            Ask::Bans(..) | Ask::Ban(..) | Ask::Unban(..) | Ask::Why(..) => {}
         }
         self.asked = self.asks.try_recv().ok();
     }
@@ -116,7 +117,7 @@ impl Judge {
     }
 
     /// Bans as they are told, with what the kernel has counted.
-    fn told(&self, bans: &[Ban], now: Timestamp) -> Vec<model::Ban> {
+    pub(super) fn told(&self, bans: &[Ban], now: Timestamp) -> Vec<model::Ban> {
         let subjects: Vec<Subject> = bans.iter().map(|ban| ban.subject).collect();
         let knocks: HashMap<Subject, Knocks> = {
             let firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);

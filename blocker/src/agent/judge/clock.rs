@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Judge;
+use super::{Judge, Lines};
 use crate::jail::Jail;
 use crate::ledger::Ledger;
 use crate::ledger::store::Store;
@@ -15,7 +15,8 @@ impl Judge {
     pub(super) fn now(&mut self) -> Timestamp {
         let (now, step) = self.clock.read();
         if let Some(step) = step {
-            was_set(step, now, &mut self.ledger, &mut self.jails, &mut self.store);
+            let counted = (&mut self.jails[..], &mut self.lines);
+            was_set(step, now, &mut self.ledger, counted, &mut self.store);
         }
         now
     }
@@ -26,7 +27,7 @@ pub(in crate::agent) fn was_set(
     step: SignedDuration,
     now: Timestamp,
     ledger: &mut Ledger,
-    jails: &mut [(String, Jail)],
+    (jails, lines): (&mut [(String, Jail)], &mut Lines),
     store: &mut Store,
 ) {
     tracing::warn!(
@@ -38,5 +39,6 @@ pub(in crate::agent) fn was_set(
     for (_, jail) in jails {
         jail.clock_was_set(step);
     }
+    lines.clock_was_set(step);
     store.clock_was_set(step, now);
 }

@@ -83,6 +83,7 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
         pulse: Pulse::new(),
         clock: WallClock::new(),
         jails: Vec::new(),
+        lines: Lines::default(),
         ledger: Ledger::new(Allowlist::default()),
         store,
         brake: Brake::new(unlimited, Arc::default()),

@@ -64,8 +64,19 @@ impl Reading {
             again: false,
             logs: &[0],
         };
-        let each = |finding| hand_on(finding, (false, None), &mut self.jails, &self.out, &mut found);
-        find(&line, now, &mut self.filters, each);
+        let text = text(line.bytes);
+        let mut kept = Kept::new(&text);
+        let each = |finding| {
+            hand_on(
+                finding,
+                (false, None),
+                &mut kept,
+                &mut self.jails,
+                &self.out,
+                &mut found,
+            )
+        };
+        find(&line, &text, now, &mut self.filters, each);
         found
     }
 }

@@ -17,6 +17,8 @@ pub enum Ask {
     Ban(Newly, oneshot::Sender<Result<Vec<model::Ban>, Refusal>>),
     /// To lift bans; says how many they were.
     Unban(Which, oneshot::Sender<Result<u64, Refusal>>),
+    /// Why a host or network is banned, or what else is known of it.
+    Why(Subject, oneshot::Sender<model::Why>),
 }
 
 /// Bans.

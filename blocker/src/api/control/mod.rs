@@ -7,6 +7,7 @@ mod ask;
 mod bans;
 mod socket;
 mod status;
+mod why;
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -95,6 +96,7 @@ fn routes() -> Vec<Route> {
         (Method::GET, "/v1/bans", get(bans::list)),
         (Method::POST, "/v1/bans", post(bans::ban)),
         (Method::DELETE, "/v1/bans", delete(bans::unban)),
+        (Method::GET, "/v1/why", get(why::why)),
         (Method::POST, "/v1/reload", post(reload)),
         (Method::POST, "/v1/stop", post(stop)),
     ]

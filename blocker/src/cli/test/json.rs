@@ -127,7 +127,7 @@ fn regex(number: Option<usize>, regex: &Regex) -> Value {
         "re": number,
         "engine": regex.pattern.engine(),
         "expression": regex.pattern.expression(),
-        "written": regex.text,
+        "written": *regex.text,
         "place": regex.place.to_string(),
     })
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::fault::Fault;
 use super::folder::{Folder, Identity};
-use super::pending::{Named, Pending, Written};
+use super::pending::{Event, Named, Pending, Written};
 use super::{Past, schema};
 use crate::ban::{Ban, Expiry, JailId, Origin, Subject};
 
@@ -113,6 +113,31 @@ impl Database {
         Ok(past)
     }
 
+    /// What has happened to a host or network, the latest first, so much of it at the most and not before `oldest`.
+    pub(super) fn happened(&self, subject: Subject, most: usize, oldest: Timestamp) -> Result<Vec<Event>, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT jail, since, length, bans, reason FROM history WHERE subject = ?1 AND since >= ?2 \
+             ORDER BY since DESC, rowid DESC LIMIT ?3",
+        )?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![subject.to_string(), oldest.as_microsecond(), most])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            let Some(since) = time(row.get(1)?) else { continue };
+            let length = row
+                .get::<_, Option<i64>>(2)?
+                .map(|length| Duration::from_micros(length.max(0).unsigned_abs()));
+            events.push(Event {
+                jail: row.get(0)?,
+                since,
+                length,
+                bans: row.get(3)?,
+                reason: row.get::<_, Option<Box<str>>>(4)?,
+            });
+        }
+        Ok(events)
+    }
+
     /// Whether a jail's ban was lifted that would have gone on.
     pub(super) fn is_lifted(&self, subject: Subject, jail: &str) -> Result<bool, Fault> {
         let mut statement = self
@@ -211,6 +236,25 @@ impl Database {
         Ok(())
     }
 
+    /// Forgets the lines that led to a piece of what happened, from this row on, unless it is among the latest `most`. Says up to where
+    /// there are none now.
+    pub(super) fn clear_reasons(&self, from: i64, most: i64) -> Result<i64, Fault> {
+        let (first, last): (i64, i64) = self
+            .connection
+            .prepare_cached("SELECT coalesce(min(rowid), 0), coalesce(max(rowid), 0) FROM history")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        // In a database that was made anew, rows are numbered from the beginning.
+        let from = if from > last { first - 1 } else { from.max(first - 1) };
+        let to = (last - most).min(from + PURGED);
+        if to <= from {
+            return Ok(from);
+        }
+        self.connection
+            .prepare_cached("UPDATE history SET reason = NULL WHERE rowid > ?1 AND rowid <= ?2 AND reason IS NOT NULL")?
+            .execute([from, to])?;
+        Ok(to)
+    }
+
     /// Forgets a piece of what happened before `oldest`, or is more than `most` rows. Says whether there may be more.
     pub(super) fn purge(&self, oldest: Timestamp, most: i64) -> Result<bool, Fault> {
         let by_age = self
@@ -286,14 +330,17 @@ fn changes(transaction: &Transaction<'_>, pending: &Pending) -> Result<(), Fault
     for (subject, happened) in &pending.history {
         for one in happened {
             transaction
-                .prepare_cached("INSERT INTO history (subject, jail, since, length, bans) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .prepare_cached(
+                    "INSERT INTO history (subject, jail, since, length, bans, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
                 .execute(params![
                     subject.to_string(),
                     one.jail,
                     one.since.as_microsecond(),
                     one.length
                         .map(|length| i64::try_from(length.as_micros()).unwrap_or(i64::MAX)),
-                    one.bans
+                    one.bans,
+                    one.reason
                 ])?;
         }
     }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Past;
-use crate::ban::{Ban, Subject, moved};
+use super::{Past, reason};
+use crate::ban::{Ban, Evidence, Subject, moved};
 
 /// Events of history that are remembered while the database is out of order.
 const MOST_EVENTS: usize = 100_000;
+
+/// Bytes of lines that led to bans, likewise.
+const MOST_REASONS: usize = 8 * 1024 * 1024;
 
 /// What is to be written.
 #[derive(Debug, Default)]
@@ -18,6 +21,8 @@ pub(super) struct Pending {
     pub(super) bans: Vec<Written>,
     pub(super) history: HashMap<Subject, Vec<Event>>,
     events: usize,
+    /// Bytes of their reasons.
+    reasons: usize,
     /// How far each source was read.
     pub(super) positions: BTreeMap<String, String>,
 }
@@ -45,6 +50,8 @@ pub(super) struct Event {
     pub(super) length: Option<Duration>,
     /// How many bans this stands for: none where one that was in force was extended.
     pub(super) bans: u32,
+    /// The lines that led to it, as `reason` writes them.
+    pub(super) reason: Option<Box<str>>,
 }
 
 impl Pending {
@@ -57,6 +64,20 @@ impl Pending {
         if self.events < MOST_EVENTS {
             self.events += 1;
             self.history.entry(subject).or_default().push(event);
+        }
+    }
+
+    /// Takes note of the lines that led to the last event of a host or network by a jail, if there is room.
+    pub(super) fn because(&mut self, subject: Subject, jail: &str, evidence: &[Evidence]) {
+        let last = self.history.get_mut(&subject).and_then(|events| events.last_mut());
+        let Some(last) = last.filter(|last| last.jail == jail && last.reason.is_none()) else {
+            return;
+        };
+        let reason = reason::text(evidence, last.since);
+        let bytes = reason.as_ref().map_or(0, |reason| reason.len());
+        if self.reasons + bytes <= MOST_REASONS {
+            self.reasons += bytes;
+            last.reason = reason;
         }
     }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction};
 use super::fault::Fault;
 
 /// The version of the tables that this program writes.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Times are microseconds since 1970, and absent where a ban has no end. Jails go by their names: their numbers change with the
 /// configuration. Hosts and networks are written as in log lines.
@@ -44,6 +44,9 @@ const FIRST: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// Beside an event the lines that led to it, as `reason` has them.
+const SECOND: &str = "ALTER TABLE history ADD COLUMN reason TEXT;";
+
 /// Brings a database, empty or of an older version, to today's tables; all of it or nothing.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     let transaction = connection.transaction()?;
@@ -59,6 +62,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
 fn step(transaction: &Transaction<'_>, version: i64) -> Result<i64, Fault> {
     match version {
         0 => transaction.execute_batch(FIRST)?,
+        1 => transaction.execute_batch(SECOND)?,
         other => return Err(Fault::Version(other)),
     }
     Ok(version + 1)

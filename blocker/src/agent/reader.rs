@@ -1,5 +1,7 @@
 //! The line path: a source's lines through the filters of all its jails, on a thread of its own.
 
+mod kept;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +12,11 @@ use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use self::kept::Kept;
 use super::names::Unresolved;
 use super::sources::{Group, Kind};
 use crate::api::metrics::{JailMetrics, LineMetrics, Metrics};
-use crate::ban::evidence::beginning;
-use crate::ban::{Evidence, Failure, JailId};
+use crate::ban::{Failure, JailId};
 use crate::filter::Filter;
 use crate::filter::log::{Dated, Finding, JailFilter, LineResult, LogFilters, LogLine};
 use crate::filter::matcher::Matcher;
@@ -255,30 +257,6 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.strip_suffix(b"\r").unwrap_or(bytes))
 }
 
-/// What is kept of a line in which failures are found: made for the first of them, since nearly all lines have none, and shared by the
-/// others.
-struct Kept<'a> {
-    text: &'a str,
-    beginning: Option<Arc<str>>,
-}
-
-impl<'a> Kept<'a> {
-    const fn new(text: &'a str) -> Self {
-        Self { text, beginning: None }
-    }
-
-    /// What a failregex of the jail's filter has found something in.
-    fn evidence(&mut self, watched: &Watched, failregex: usize, time: Timestamp) -> Option<Evidence> {
-        let line = self.beginning.get_or_insert_with(|| beginning(self.text));
-        Some(Evidence {
-            time,
-            line: Arc::clone(line),
-            number: failregex.try_into().ok()?,
-            failregex: Arc::clone(&watched.filter.failregex().get(failregex)?.text),
-        })
-    }
-}
-
 /// Applies the filters of all jails that read a line to it, and says when it was written.
 fn find(
     line: &Line<'_>,
@@ -314,7 +292,7 @@ fn hand_on(
     match finding {
         Finding::Failure(failure, failregex) => {
             let watched = of(failure.jail, watched);
-            let evidence = watched.and_then(|watched| kept.evidence(watched, failregex, failure.time));
+            let evidence = watched.and_then(|watched| kept.evidence(&watched.filter, failregex, failure.time));
             found.push(Failure {
                 again,
                 read,
@@ -331,7 +309,7 @@ fn hand_on(
             let Some(watched) = of(jail, watched) else {
                 return;
             };
-            let evidence = kept.evidence(watched, failregex, time);
+            let evidence = kept.evidence(&watched.filter, failregex, time);
             let metrics = &watched.metrics;
             let unresolved = Unresolved {
                 jail,

@@ -165,10 +165,10 @@ impl Jail {
             return Decision::Late;
         }
         let subject = self.counted_as(failure.address, is_allowed);
-        self.count(failure, subject, now)
+        self.count_for(failure, subject, now)
     }
 
-    /// What failures of a host are counted for: with IPv6 the network around it, unless a host that is ignored lives there.
+    /// What failures of a host are counted for: itself, or with IPv6 the network around it, unless a host that is ignored lives there.
     pub fn counted_as(&self, address: IpAddr, is_allowed: impl FnOnce(Subject) -> bool) -> Subject {
         let host = Subject::host(address);
         if is_allowed(host) {
@@ -196,7 +196,7 @@ impl Jail {
     }
 
     /// Counts a failure of `subject`.
-    fn count(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
+    fn count_for(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
         if self.ignores(Subject::host(failure.address)) {
             return Decision::Ignored;
         }

@@ -34,6 +34,13 @@ fn jail(max_retry: u32) -> Jail {
     })
 }
 
+impl Jail {
+    /// Counts a failure of somebody who is not on the allowlist.
+    fn count(&mut self, failure: &Failure, now: Timestamp) -> Decision {
+        self.decide(failure, |_| false, now)
+    }
+}
+
 fn bans(decision: &Decision) -> bool {
     matches!(decision, Decision::Ban(_))
 }
@@ -313,4 +320,19 @@ fn a_ban_goes_on_for_who_has_knocked_within_findtime_and_not_for_ever() {
     assert_eq!(jail.renewed(&ban(end), at(end), at(end)), Some(at(NOW + 10_000)));
     let end = NOW + 10_000;
     assert_eq!(jail.renewed(&ban(end), at(end), at(end)), None, "it was long enough");
+}
+
+#[test]
+fn it_tells_how_many_failures_count_until_they_are_too_old_or_have_led_to_a_ban() {
+    let mut jail = jail(3);
+    let who = |jail: &Jail| jail.who(&failure(7, NOW), Subject::host(failure(7, NOW).address));
+    let counted = |jail: &Jail, second| jail.counted(&who(jail), at(second));
+    assert_eq!(counted(&jail, NOW), 0);
+    for (second, expected) in [(NOW - 10, 1), (NOW, 2)] {
+        jail.count(&failure(7, second), at(second));
+        assert_eq!(counted(&jail, second), expected);
+    }
+    assert_eq!((counted(&jail, NOW + 595), counted(&jail, NOW + 601)), (1, 0));
+    assert!(bans(&jail.count(&failure(7, NOW + 1), at(NOW + 1))));
+    assert_eq!(counted(&jail, NOW + 1), 0);
 }

@@ -117,6 +117,22 @@ fn names_that_come_faster_than_they_can_be_looked_up_are_counted() {
     assert_eq!(reading.metrics.unbannable.get(), 2);
 }
 
+#[test]
+fn each_failure_carries_its_line_and_the_failregex_that_found_it() {
+    let mut reading = Reading::with("^no <ADDR>$\n^bad <HOST>\\b", None);
+    let long = format!("bad 192.0.2.7 {}", "x".repeat(10_000));
+    for (line, kept) in [("bad 192.0.2.7", "bad 192.0.2.7"), (long.as_str(), &long[..509])] {
+        let found = reading.line(line, true);
+        let evidence = found[0].evidence.as_ref().unwrap();
+        assert_eq!(evidence.line.trim_end_matches('…'), kept);
+        assert_eq!((evidence.number, evidence.time), (1, found[0].time));
+        assert!(evidence.failregex.contains("bad"), "{evidence:?}");
+    }
+    assert!(reading.line("bad mail.example.org", true).is_empty());
+    let named = reading.names.try_recv().unwrap();
+    assert_eq!(&*named.evidence.unwrap().line, "bad mail.example.org");
+}
+
 /// A reader of one log on a thread of its own.
 struct Running {
     batches: Receiver<Batch>,

@@ -9,6 +9,7 @@ mod clear;
 mod database;
 mod fault;
 mod folder;
+mod happened;
 mod heal;
 mod pending;
 mod reason;
@@ -24,10 +25,11 @@ pub use self::clear::clear;
 use self::database::Database;
 use self::fault::{Fault, Remedy};
 use self::folder::Folder;
+pub use self::happened::Happened;
 use self::heal::Trouble;
 use self::pending::{Event, Named, Pending, Written};
 use super::Ledger;
-use crate::ban::{Ban, Evidence, Expiry, JailId, Subject};
+use crate::ban::{Ban, Expiry, JailId, Subject};
 
 /// Rows of history that are kept at the most, about 100 bytes each.
 const MOST_HISTORY: i64 = 2_000_000;
@@ -43,23 +45,6 @@ pub struct Past {
     pub bans: u32,
     /// The last failure that led to one of them.
     pub last: Option<Timestamp>,
-}
-
-/// One thing that happened to a host or network: it was banned, or its ban went on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happened {
-    /// Which.
-    pub subject: Subject,
-    /// By which jail.
-    pub jail: String,
-    /// The last failure that led to it.
-    pub since: Timestamp,
-    /// When the ban was to end then.
-    pub until: Expiry,
-    /// How many bans this stands for: none where one that was in force went on.
-    pub bans: u32,
-    /// The lines that led to it, as far as they are kept.
-    pub evidence: Vec<Evidence>,
 }
 
 /// The state folder cannot be used: another process does, say.
@@ -305,47 +290,6 @@ impl Store {
         };
         self.pending.remember(ban.subject, event);
         self.write_later(Written::InForce(self.named(ban)));
-    }
-
-    /// Takes note of the lines that led to a ban that was just entered.
-    pub fn because(&mut self, ban: &Ban, evidence: &[Evidence]) {
-        if let Some(jail) = self.jails.get(usize::from(ban.jail.0)).filter(|_| !evidence.is_empty()) {
-            self.pending.because(ban.subject, jail, evidence);
-        }
-    }
-
-    /// What has happened to a host or network, the latest first: so much of it at the most, and no further back than history is kept.
-    #[must_use]
-    pub fn happened(&self, subject: Subject, most: usize, now: Timestamp) -> Vec<Happened> {
-        let oldest = now.saturating_sub(self.history).unwrap_or(Timestamp::MIN);
-        let database = self.database.as_ref();
-        let written = match database.map(|database| database.happened(subject, most, oldest)) {
-            Some(Ok(events)) => events,
-            Some(Err(error)) => {
-                tracing::error!(%error, "what happened to a host cannot be read");
-                Vec::new()
-            }
-            None => Vec::new(),
-        };
-        let events = self.pending.history.get(&subject).into_iter().flatten();
-        let mut all: Vec<&Event> = events.rev().chain(&written).collect();
-        all.truncate(most);
-        let told = |event: &Event| {
-            let length = event
-                .length
-                .map(|length| SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX));
-            let end = |length| event.since.saturating_add(length).unwrap_or(Timestamp::MAX);
-            let reason = event.reason.as_deref();
-            Happened {
-                subject,
-                jail: event.jail.clone(),
-                since: event.since,
-                until: length.map_or(Expiry::Never, |length| Expiry::At(end(length))),
-                bans: event.bans,
-                evidence: reason.map_or_else(Vec::new, |text| reason::evidence(text, event.since)),
-            }
-        };
-        all.into_iter().map(told).collect()
     }
 
     /// Takes note of a ban that was in force in the kernel alone.

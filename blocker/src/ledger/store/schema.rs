@@ -9,7 +9,7 @@ pub(super) const VERSION: i64 = 2;
 
 /// Times are microseconds since 1970, and absent where a ban has no end. Jails go by their names: their numbers change with the
 /// configuration. Hosts and networks are written as in log lines.
-const FIRST: &str = "
+pub(super) const FIRST: &str = "
     CREATE TABLE bans (
         subject TEXT NOT NULL,
         jail TEXT NOT NULL,

@@ -1,4 +1,5 @@
 mod faults;
+mod reasons;
 
 use std::fs;
 

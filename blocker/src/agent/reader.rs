@@ -2,7 +2,6 @@
 
 mod kept;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -212,7 +211,7 @@ impl Reader {
             out.seen.line(line.bytes, now);
             // What lay there before is no measure of how long a ban takes.
             let read = (!line.again).then_some(since);
-            let text = text(line.bytes);
+            let text = crate::source::text(line.bytes);
             let mut kept = Kept::new(&text);
             let each = |finding| hand_on(finding, (line.again, read), &mut kept, jails, out, found);
             let (time, result) = find(&line, &text, now, filters, each);
@@ -250,11 +249,6 @@ fn lag(state: &LogState, last: Option<Timestamp>, since: Instant, now: Timestamp
         .filter(|_| state.more)
         .map_or(SignedDuration::ZERO, |last| now.duration_since(last));
     behind.as_secs_f64().max(unread)
-}
-
-/// A line as it is read: what is no UTF-8 in it is replaced.
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes.strip_suffix(b"\r").unwrap_or(bytes))
 }
 
 /// Applies the filters of all jails that read a line to it, and says when it was written.

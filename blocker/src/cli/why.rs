@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::client::{Client, Where};
 use super::figures::{grouped, length, since};
-use super::written;
+use super::{json, written};
 use crate::api::model::{Allowed, Counted, FailedLine, PastBan, Reason, Why};
 use crate::problem::printable;
 
@@ -34,7 +34,7 @@ pub(super) fn why(arguments: &Arguments) -> Result<ExitCode> {
     let why: Why = Client::new(&arguments.place)?.get("/v1/why", &query)?;
     let mut out = anstream::stdout().lock();
     if arguments.json {
-        return written(writeln!(out, "{}", serde_json::to_string(&why)?));
+        return written(json::write(&why, &mut out));
     }
     written(out.write_all(text(&why, Timestamp::now()).as_bytes()))
 }

@@ -57,6 +57,8 @@ fn each_status_that_is_described_is_answered_as_it_is_described() {
     .unwrap();
     let mut agent = relay.start("nftables");
     told(&blocker(&relay, &["ban", "192.0.2.0/29"]));
+    relay.reject("192.0.2.20".parse().unwrap(), 2);
+    agent.says(&["INFO banned", "address=192.0.2.20 "]);
     let get = |target| Question::new("GET", target);
     let post = |target| Question::new("POST", target);
     let delete = |target| Question::new("DELETE", target);
@@ -92,6 +94,12 @@ fn each_status_that_is_described_is_answered_as_it_is_described() {
             (get("/v1/bans?sort=packets&jail=spam"), 200),
             (get("/v1/bans?sort=address&limit=0"), 200),
             (get("/v1/bans?limit=some"), 400),
+            (get("/v1/why?address=192.0.2.7"), 200),
+            (get("/v1/why?address=198.51.100.7"), 200),
+            (get("/v1/why?address=203.0.113.7"), 200),
+            (get("/v1/why?address=192.0.2.20"), 200),
+            (get("/v1/why"), 400),
+            (get("/v1/why?address=nobody"), 400),
             (delete("/v1/bans?address=192.0.2.8"), 200),
             (delete("/v1/bans"), 400),
             (delete("/v1/bans?jail=absent"), 404),
@@ -118,6 +126,7 @@ fn each_status_that_is_described_is_answered_as_it_is_described() {
         gone.socket(),
         &[
             (get("/v1/bans"), 503),
+            (get("/v1/why?address=192.0.2.7"), 503),
             (ban("{\"address\": \"192.0.2.8\"}"), 503),
             (delete("/v1/bans?address=192.0.2.8"), 503),
             (post("/v1/reload"), 503),

@@ -12,7 +12,7 @@ use super::poll::Poller;
 use super::rates::Rates;
 use super::state::{Bans, State};
 use crate::api::model::{Ban, Status};
-use crate::cli::written;
+use crate::cli::{json, written};
 
 /// What is known after the agent was asked.
 #[derive(Serialize)]
@@ -38,7 +38,7 @@ pub(super) fn run(mut poller: Poller, mut state: State, count: Option<u64>) -> R
         while let Some(news) = poller.ask_bans() {
             state.take(news);
         }
-        let line = serde_json::to_string(&known(&state))?;
+        let line = json::line(&known(&state))?;
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
             return written(Err(error));
         }

@@ -220,7 +220,7 @@ impl Run {
             } else {
                 trial(&filter, Search::All, ZONE, NOW)
             },
-            regexes: filter.failregex().iter().map(|regex| regex.text.clone()).collect(),
+            regexes: filter.failregex().iter().map(|regex| regex.text.to_string()).collect(),
             reached: BTreeSet::new(),
         }
     }

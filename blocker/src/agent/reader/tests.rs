@@ -64,7 +64,7 @@ impl Reading {
             again: false,
             logs: &[0],
         };
-        let text = text(line.bytes);
+        let text = crate::source::text(line.bytes);
         let mut kept = Kept::new(&text);
         let each = |finding| {
             hand_on(

@@ -7,6 +7,7 @@
 
 pub mod corpus;
 pub mod package;
+pub mod postfix_log;
 
 use std::io::Write as _;
 use std::path::Path;

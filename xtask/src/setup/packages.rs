@@ -31,6 +31,7 @@ pub(super) const NEEDED: &[Package] = &[
     package("nftables", There::Program("nft", "--version")),
     package("faketime", There::Program("faketime", "--version")),
     package("systemd", There::Program("journalctl", "--version")),
+    package("valgrind", There::Program("valgrind", "--version")),
 ];
 
 /// libFuzzer is C++, and is compiled with the targets.

@@ -50,7 +50,7 @@ impl Before {
         let config = meta::Config::new()
             .nfa_size_limit(Some(SIZE_LIMIT))
             .hybrid_cache_capacity(CACHE_LIMIT)
-            .which_captures(WhichCaptures::None);
+            .which_captures(WhichCaptures::Implicit);
         let regex = meta::Builder::new().configure(config).build_from_hir(&before).ok()?;
         Some(Self { regex, looks })
     }
@@ -119,5 +119,71 @@ fn holds_marker(part: &Hir) -> bool {
         HirKind::Repetition(repetition) => holds_marker(&repetition.sub),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(holds_marker),
         HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Pattern;
+    use super::super::python::{Lines, translate};
+    use super::*;
+
+    /// Prefixes that may end in several places, some by way of look-ahead.
+    const EXPRESSIONS: [&str; 6] = [
+        r"^(?:\S+ )?(?:reject:|warn(?:ing)?:) (?P<content>.+)$",
+        r"^(\S+\s+)?(\S+\s+)?from (?P<content>.+)$",
+        r"(?:a|ab)(?:c|bcd)?(?P<content>.+)$",
+        r"^(?:reject|lost(?! DATA)|warn:(?=.*a)) ?(?P<content>.+)$",
+        r"^(?:a+?|b*)(?P<content>.+)$",
+        r"^(?:x(?:lost(?!a)|ab)|reject) (?P<content>.+)$",
+    ];
+
+    proptest! {
+        #[test]
+        fn the_content_begins_where_the_expression_itself_has_it(
+            number in 0..EXPRESSIONS.len(),
+            text in "(a|b|c|d| |x|from|reject:?|lost|DATA|warn:|warning:){0,10}",
+        ) {
+            let translated = translate(EXPRESSIONS[number], Lines::One).unwrap();
+            let before = Before::compile(&translated).unwrap();
+            let pattern = Pattern::from_translated(translated).unwrap();
+            let line = text + "\n";
+            let mut slots = pattern.slots();
+            let content = pattern.search(&line, &mut slots).unwrap().then(|| {
+                slots.group(pattern.group(CONTENT).unwrap()).unwrap().start
+            });
+            let passes_looks = ["lost", "warn:"].iter().any(|word| line.contains(word));
+            let found = before.end(&line);
+            // With nothing left for the content another way may match, and with look-ahead on the way it is not for this.
+            if !passes_looks && found.is_none_or(|end| end < line.len() - 1) {
+                prop_assert_eq!(found, content, "{:?}", line);
+            }
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_says_more_than_where_it_ends_is_none() {
+        for expression in [
+            r"^(?P<mlfid>\S+) (?P<content>.+)$",
+            r"^\S+ (?P<content>.*)$",
+            r"^\S+ (?P<content>\w+)$",
+            r"^\S+ (?P<content>.+)",
+            r"^\S+(?! DATA) (?P<content>.+)$",
+            r"^(?>\S+) (?P<content>.+)$",
+        ] {
+            assert!(
+                Before::compile(&translate(expression, Lines::One).unwrap()).is_none(),
+                "{expression}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_way_past_look_ahead_is_known_by_its_words() {
+        let before = Before::compile(&translate(EXPRESSIONS[3], Lines::One).unwrap()).unwrap();
+        let words = ["lost", "warn:"].map(|word| Required::Literal(word.into()));
+        assert_eq!(before.looks(), words);
     }
 }

@@ -49,18 +49,21 @@ pub fn interface(name: &str) -> Interface {
     named.unwrap_or_else(|| panic!("there is no interface {name}"))
 }
 
-/// The folder of the programs that were built together with the tests: `target/debug`.
+/// The folder of the programs that were built together with the tests or with a program: `target/debug`.
 ///
 /// # Panics
 ///
-/// When the test does not lie in cargo's folders.
+/// When they do not lie in cargo's folders.
 #[must_use]
 pub fn programs() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows where it lies");
-    test.ancestors()
-        .nth(2)
-        .expect("a test lies in target/debug/deps")
-        .to_owned()
+    let program = std::env::current_exe().expect("a program knows where it lies");
+    let folder = program.parent().expect("a program lies in a folder");
+    let folder = if folder.ends_with("deps") {
+        folder.parent().expect("a test lies in target/debug/deps")
+    } else {
+        folder
+    };
+    folder.to_owned()
 }
 
 /// Waits until `condition` holds.

@@ -1,5 +1,6 @@
 //! blocker's own chores, as `cargo xtask COMMAND`. One file a command.
 
+mod bench;
 mod build;
 mod fuzz;
 mod run;
@@ -29,6 +30,8 @@ enum Chore {
     Run(run::Arguments),
     /// Run all tests
     Test(test::Arguments),
+    /// Compare blocker with its peers on this machine, and write docs/benchmarks.md
+    Bench(bench::Arguments),
     /// Try random input on whatever reads what others wrote, until something fails or the time is up
     Fuzz(fuzz::Arguments),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Chore::Build(arguments) => build::build(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Run(arguments) => run::run(arguments),
         Chore::Test(arguments) => test::test(&arguments).map(|()| ExitCode::SUCCESS),
+        Chore::Bench(arguments) => Err(bench::bench(&arguments)),
         Chore::Fuzz(arguments) => fuzz::fuzz(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

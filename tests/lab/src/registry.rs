@@ -26,6 +26,15 @@ const PREFIX: &str = "blk-";
 /// A file in the registry that says: `/run/netns` was made a mount by a lab, and was none before.
 const MOUNT_MARK: &str = "made-netns-mount";
 
+/// Takes away what killed runs left.
+///
+/// # Errors
+///
+/// When the machine does not let go of something.
+pub fn clear() -> Result<()> {
+    Record::open(Path::new(FOLDER)).map(drop)
+}
+
 /// One lab's entry.
 #[derive(Debug)]
 pub(crate) struct Record {

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use blocker_lab::command::output;
-use jiff::Zoned;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::bench::workspace;
@@ -41,7 +41,7 @@ pub(crate) fn describe() -> Machine {
         .unwrap_or_default();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     Machine {
-        date: Zoned::now().date().to_string(),
+        date: Timestamp::now().strftime("%Y-%m-%d").to_string(),
         commit: commit(),
         cpu: if is_virtual { format!("{cpu}, virtual") } else { cpu },
         cores: std::thread::available_parallelism().map_or(1, usize::from),

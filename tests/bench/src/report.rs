@@ -15,7 +15,7 @@ use crate::statistics::{Figure, Samples};
 pub(crate) enum Unit {
     Nanoseconds,
     Microseconds,
-    #[expect(dead_code, reason = "for the benches of the agent")]
+    #[allow(dead_code, reason = "for the benches of the agent")]
     Milliseconds,
     Seconds,
     /// Of 2^20 bytes.
@@ -108,7 +108,7 @@ pub(crate) struct Target {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
     AtMost(f64),
-    #[expect(dead_code, reason = "for the benches of the agent")]
+    #[allow(dead_code, reason = "for the benches of the agent")]
     AtLeast(f64),
 }
 

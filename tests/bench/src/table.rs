@@ -41,7 +41,8 @@ pub(crate) fn markdown(report: &Report) -> String {
     if !report.targets.is_empty() {
         text += "| target | is | is to be | |\n|---|---:|---:|---|\n";
         for line in report.targets.iter().map(target) {
-            let _ = writeln!(text, "| {} |", line.join(" | "));
+            let line = line.join(" | ");
+            let _ = writeln!(text, "| {} |", line.replace("| missed", "| **missed**"));
         }
     }
     text
@@ -105,7 +106,7 @@ fn target(target: &Target) -> Vec<String> {
     };
     let met = match target.is_met() {
         Some(true) => "met",
-        Some(false) => "**missed**",
+        Some(false) => "missed",
         None => "unknown",
     };
     let is = target.figure.map_or_else(|| "not measured".to_owned(), figure);
@@ -121,14 +122,13 @@ fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column| {
         let cells = lines.iter().filter_map(|line: &Vec<String>| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.map(|cell: &String| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for line in lines {
         let mut cells = String::new();
         for (n, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            let cell = cell.replace("**", "");
             let _ = match n {
                 0 => write!(cells, "  {cell:width$}"),
                 _ => write!(cells, "  {cell:>width$}"),

@@ -32,7 +32,9 @@
 
 mod bench;
 mod document;
+mod kernel;
 mod machine;
+mod packet;
 mod peers;
 mod report;
 mod rounds;
@@ -48,7 +50,7 @@ use clap::Parser;
 use crate::bench::{Bench, Ground};
 
 /// Every bench, in the order in which they run.
-const BENCHES: &[Bench] = &[];
+const BENCHES: &[Bench] = &[packet::BENCH];
 
 /// blocker against its peers, on this machine.
 #[derive(Debug, Parser)]

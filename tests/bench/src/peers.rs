@@ -2,11 +2,11 @@
 //!
 //! A peer that is needed with its libraries gets them unpacked beside it; its programs are started so that they find them there.
 
-use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 use blocker_lab::command::output;
@@ -18,7 +18,7 @@ const LIBRARIES: [&str; 4] = ["usr/lib", "lib", "usr/lib/xtables", "lib/xtables"
 #[derive(Debug)]
 pub(crate) struct Peers {
     folder: PathBuf,
-    used: RefCell<Vec<String>>,
+    used: Mutex<Vec<String>>,
 }
 
 /// A peer's files.
@@ -31,23 +31,23 @@ impl Peers {
     pub(crate) fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
-            used: RefCell::default(),
+            used: Mutex::default(),
         }
     }
 
     /// Forgets which were asked for.
     pub(crate) fn forget(&self) {
-        self.used.borrow_mut().clear();
+        self.lock().clear();
     }
 
     /// Those that were asked for, each with its version.
     pub(crate) fn used(&self) -> Vec<String> {
-        self.used.borrow().clone()
+        self.lock().clone()
     }
 
     /// Notes a peer that the machine has itself.
     pub(crate) fn note(&self, name_and_version: String) {
-        let mut used = self.used.borrow_mut();
+        let mut used = self.lock();
         if !used.contains(&name_and_version) {
             used.push(name_and_version);
         }
@@ -66,6 +66,10 @@ impl Peers {
         }
         self.note(format!("{package} {}", version(&root, package)?));
         Ok(Peer { root })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fetch(&self, root: &Path, package: &str, libraries: &[&str]) -> Result<()> {

@@ -7,6 +7,18 @@ use crate::statistics::Samples;
 /// Something that is measured: its name, and what measures it once.
 pub(crate) type Measured<'a> = (&'a str, &'a mut dyn FnMut() -> Result<f64>);
 
+/// As [`Measured`], in a list that is made as one goes.
+pub(crate) type Owned<'a> = (String, Box<dyn FnMut() -> Result<f64> + 'a>);
+
+/// As [`alternate`].
+pub(crate) fn alternate_all(rounds: usize, mut all: Vec<Owned<'_>>) -> Result<Vec<(String, Samples)>> {
+    let mut borrowed: Vec<Measured<'_>> = all
+        .iter_mut()
+        .map(|(name, measure)| (name.as_str(), &mut **measure as &mut dyn FnMut() -> Result<f64>))
+        .collect();
+    alternate(rounds, &mut borrowed)
+}
+
 /// Measures each once in every round, after one round that does not count. The order turns round with each, so that what one leaves
 /// in the machine's caches does not always fall on the same other.
 pub(crate) fn alternate(rounds: usize, all: &mut [Measured<'_>]) -> Result<Vec<(String, Samples)>> {

@@ -18,6 +18,10 @@ pub(crate) struct Arguments {
     /// Print one JSON object on standard output at the end, and everything else on standard error
     #[arg(long)]
     json: bool,
+
+    /// See whether it works: two rounds of everything, and nothing is written
+    #[arg(long)]
+    quick: bool,
 }
 
 /// Builds what is compared, and replaces this process by the comparison; returns only if that fails.
@@ -48,6 +52,9 @@ fn command(arguments: &Arguments) -> Result<Command> {
         sudo.arg(program);
         sudo
     };
-    command.args(&arguments.name).args(arguments.json.then_some("--json"));
+    command.args(&arguments.name);
+    command
+        .args(arguments.json.then_some("--json"))
+        .args(arguments.quick.then_some("--quick"));
     Ok(command)
 }

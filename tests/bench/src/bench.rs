@@ -11,6 +11,9 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use crate::peers::Peers;
 use crate::report::{Outcome, Report};
 
+/// Rounds of a quick run.
+const QUICK: usize = 2;
+
 /// One comparison.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -29,11 +32,12 @@ pub(crate) struct Ground {
     pub(crate) folder: PathBuf,
     /// The peers' programs.
     pub(crate) peers: Peers,
+    is_quick: bool,
 }
 
 impl Ground {
-    /// Makes the folder.
-    pub(crate) fn new() -> Result<Self> {
+    /// Makes the folder. In a quick run there are few rounds of everything.
+    pub(crate) fn new(is_quick: bool) -> Result<Self> {
         ensure!(
             nix::unistd::geteuid().is_root(),
             "network namespaces and programs for the kernel need root: run `cargo xtask bench`"
@@ -41,7 +45,16 @@ impl Ground {
         let folder = workspace().join("target/bench");
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let peers = Peers::new(&folder.join("peers"));
-        Ok(Self { folder, peers })
+        Ok(Self {
+            folder,
+            peers,
+            is_quick,
+        })
+    }
+
+    /// How many rounds there are to be, where a bench wants so many.
+    pub(crate) const fn rounds(&self, wanted: usize) -> usize {
+        if self.is_quick && wanted > QUICK { QUICK } else { wanted }
     }
 
     /// The agent that was built together with the bench: `target/release/blocker`.

@@ -62,6 +62,10 @@ struct Arguments {
     /// Print one JSON object on standard output at the end, and everything else on standard error
     #[arg(long)]
     json: bool,
+
+    /// See whether it works: two rounds of everything, and nothing is written
+    #[arg(long)]
+    quick: bool,
 }
 
 fn main() -> ExitCode {
@@ -80,7 +84,7 @@ fn main() -> ExitCode {
 /// Runs what was asked for. A target that is missed is no failure, a bench that cannot be run is one.
 fn run(arguments: &Arguments) -> Result<ExitCode> {
     let chosen = chosen(arguments.name.as_deref())?;
-    let ground = Ground::new()?;
+    let ground = Ground::new(arguments.quick)?;
     let machine = machine::describe();
     let mut outcomes = Vec::new();
     let mut failures = 0;
@@ -94,8 +98,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
                 } else {
                     print!("{text}");
                 }
-                outcome.save(&ground.folder, &machine)?;
-                document::write(&outcome, &machine)?;
+                if !arguments.quick {
+                    outcome.save(&ground.folder, &machine)?;
+                    document::write(&outcome, &machine)?;
+                }
                 outcomes.push(outcome);
             }
             Err(error) => {
@@ -109,7 +115,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         [only] if arguments.name.is_some() => only.json(&machine),
         all => {
             let object = report::all(all, &machine);
-            report::save(&ground.folder, "all", &object)?;
+            if !arguments.quick {
+                report::save(&ground.folder, "all", &object)?;
+            }
             object
         }
     };

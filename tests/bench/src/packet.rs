@@ -19,6 +19,7 @@ use crate::kernel::hosts::{PORT, Version};
 use crate::kernel::program::{Program, Run, cost};
 use crate::kernel::sender::{Frames, Sender, Stream};
 use crate::kernel::stay_on_one_processor;
+use crate::kernel::xdp_filter;
 use crate::report::Report;
 use crate::rounds::{Owned, alternate_all};
 use crate::statistics::Samples;
@@ -30,21 +31,22 @@ pub(crate) const BENCH: Bench = Bench {
 };
 
 /// Rounds of everything.
-const ROUNDS: usize = 15;
-/// Frames of one measurement, at least: ten milliseconds.
-const FRAMES: u32 = 200_000;
+const ROUNDS: usize = 11;
+/// Frames of one measurement, at least: some milliseconds.
+const FRAMES: u32 = 100_000;
 
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 
 fn run(ground: &Ground) -> Result<Report> {
+    let tools = xdp_filter::unpack(&ground.peers)?;
     // For a BPF file system of its own.
     let wire = Wire::new()?;
     let inside = || {
         stay_on_one_processor()?;
         let mut report = Report::default();
-        against_xdp_filter::run(ground, &mut report)?;
-        against_plain::run(&mut report)?;
+        against_xdp_filter::run(&tools, ground.rounds(ROUNDS), &mut report)?;
+        against_plain::run(ground.rounds(ROUNDS), &mut report)?;
         Ok(report)
     };
     wire.receiver().enter(inside)?
@@ -85,7 +87,7 @@ impl Scattered {
 }
 
 /// What the programs take behind senders that go over so many hosts, without what sender and loop take.
-fn scattered(version: Version, hosts: u32, all: &[Scattered]) -> Result<Vec<(String, Samples)>> {
+fn scattered(rounds: usize, (version, hosts): (Version, u32), all: &[Scattered]) -> Result<Vec<(String, Samples)>> {
     let nothing = [
         (Frames::Whole, Program::own("nothing")?),
         (Frames::Split, Program::own("nothing_frags")?),
@@ -101,7 +103,7 @@ fn scattered(version: Version, hosts: u32, all: &[Scattered]) -> Result<Vec<(Str
             Box::new(measure) as Box<dyn FnMut() -> Result<f64> + '_>,
         )
     });
-    let mut samples = alternate_all(ROUNDS, measured.collect())?;
+    let mut samples = alternate_all(rounds, measured.collect())?;
     let rest = samples.split_off(loops.len());
     let of_loop = |frames: Frames| {
         let place = loops.iter().position(|one| one.frames == frames);

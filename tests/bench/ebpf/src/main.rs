@@ -42,8 +42,14 @@ pub fn parse(ctx: XdpContext) -> u32 {
 
 /// Looks a frame's source up, and drops it until its time is over.
 #[xdp]
-pub fn look_up(ctx: XdpContext) -> u32 {
-    plain::look_up(&ctx)
+pub fn look_up_ipv4(ctx: XdpContext) -> u32 {
+    plain::look_up_ipv4(&ctx)
+}
+
+/// The same for IPv6.
+#[xdp]
+pub fn look_up_ipv6(ctx: XdpContext) -> u32 {
+    plain::look_up_ipv6(&ctx)
 }
 
 /// Gives the frame another source, and hands it on.

@@ -20,61 +20,75 @@ static UNTIL_IPV4: HashMap<[u8; 4], u64, 1> = HashMap::new();
 #[btf_map]
 static UNTIL_IPV6: HashMap<[u8; 8], u64, 1> = HashMap::new();
 
-/// What was read of a frame.
-enum Source {
-    Ipv4([u8; 4]),
-    /// Its first 64 bits.
-    Ipv6([u8; 8]),
-}
-
 pub fn parse(ctx: &XdpContext) -> u32 {
-    match read(ctx) {
+    let port = match ether_type(ctx) {
+        Some(IPV4) => read_ipv4(ctx).map(|(_, port)| port),
+        Some(IPV6) => read_ipv6(ctx).map(|(_, port)| port),
+        _ => None,
+    };
+    match port {
         // A port that no frame has, so that reading it is not left out.
-        Some((_, 0)) => XDP_DROP,
+        Some(0) => XDP_DROP,
         Some(_) | None => XDP_PASS,
     }
 }
 
-pub fn look_up(ctx: &XdpContext) -> u32 {
-    let Some((source, _)) = read(ctx) else {
+/// Knows IPv4 alone; a program that knows both takes no less.
+pub fn look_up_ipv4(ctx: &XdpContext) -> u32 {
+    if ether_type(ctx) != Some(IPV4) {
+        return XDP_PASS;
+    }
+    let Some((source, _)) = read_ipv4(ctx) else {
         return XDP_PASS;
     };
     // SAFETY: what is found is read once, and every bit pattern is a value.
-    let until = unsafe {
-        match &source {
-            Source::Ipv4(key) => UNTIL_IPV4.get(key),
-            Source::Ipv6(key) => UNTIL_IPV6.get(key),
-        }
-    };
-    let Some(until) = until else {
-        return XDP_PASS;
-    };
-    // SAFETY: the helper takes nothing and cannot fail.
-    if *until <= unsafe { bpf_ktime_get_coarse_ns() } {
+    verdict(unsafe { UNTIL_IPV4.get(&source) })
+}
+
+/// The same for IPv6, by the source's first 64 bits.
+pub fn look_up_ipv6(ctx: &XdpContext) -> u32 {
+    if ether_type(ctx) != Some(IPV6) {
         return XDP_PASS;
     }
-    XDP_DROP
+    let Some((source, _)) = read_ipv6(ctx) else {
+        return XDP_PASS;
+    };
+    // SAFETY: as above.
+    verdict(unsafe { UNTIL_IPV6.get(&source) })
 }
 
 #[inline(always)]
-fn read(ctx: &XdpContext) -> Option<(Source, u16)> {
-    let (source, transport) = match u16::from_be_bytes(bytes(ctx, ETHERNET_LEN - 2)?) {
-        IPV4 => {
-            let header = bytes::<IPV4_LEN>(ctx, ETHERNET_LEN)?;
-            if header[9] != TCP {
-                return None;
-            }
-            let source = Source::Ipv4([header[12], header[13], header[14], header[15]]);
-            (source, ETHERNET_LEN + (usize::from(header[0] & 0x0f) << 2))
-        }
-        IPV6 => {
-            if bytes::<1>(ctx, ETHERNET_LEN + 6)? != [TCP] {
-                return None;
-            }
-            (Source::Ipv6(bytes(ctx, ETHERNET_LEN + 8)?), ETHERNET_LEN + IPV6_LEN)
-        }
-        _ => return None,
-    };
+fn verdict(until: Option<&u64>) -> u32 {
+    match until {
+        // SAFETY: the helper takes nothing and cannot fail.
+        Some(until) if *until > unsafe { bpf_ktime_get_coarse_ns() } => XDP_DROP,
+        Some(_) | None => XDP_PASS,
+    }
+}
+
+#[inline(always)]
+fn ether_type(ctx: &XdpContext) -> Option<u16> {
+    Some(u16::from_be_bytes(bytes(ctx, ETHERNET_LEN - 2)?))
+}
+
+/// Source and port.
+#[inline(always)]
+fn read_ipv4(ctx: &XdpContext) -> Option<([u8; 4], u16)> {
+    let header = bytes::<IPV4_LEN>(ctx, ETHERNET_LEN)?;
+    if header[9] != TCP {
+        return None;
+    }
+    let transport = ETHERNET_LEN + (usize::from(header[0] & 0x0f) << 2);
     let port = u16::from_be_bytes(bytes(ctx, transport + 2)?);
-    Some((source, port))
+    Some(([header[12], header[13], header[14], header[15]], port))
+}
+
+/// The source's first 64 bits, and the port.
+#[inline(always)]
+fn read_ipv6(ctx: &XdpContext) -> Option<([u8; 8], u16)> {
+    if bytes::<1>(ctx, ETHERNET_LEN + 6)? != [TCP] {
+        return None;
+    }
+    let port = u16::from_be_bytes(bytes(ctx, ETHERNET_LEN + IPV6_LEN + 2)?);
+    Some((bytes(ctx, ETHERNET_LEN + 8)?, port))
 }

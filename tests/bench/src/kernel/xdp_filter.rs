@@ -11,7 +11,7 @@ use aya::util::nr_cpus;
 
 use super::hosts::ipv4;
 use super::program::Program;
-use crate::peers::Peers;
+use crate::peers::{Peer, Peers};
 
 /// Addresses that its map has room for.
 pub(crate) const MOST: u32 = 10_000;
@@ -19,7 +19,7 @@ pub(crate) const MOST: u32 = 10_000;
 /// `MAP_FLAG_SRC` in its `common_kern_user.h`: the address is looked for as a packet's source.
 const SOURCE: u64 = 1;
 
-/// What it looks at.
+/// What it looks at; its policy is to allow whom it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Features {
     /// Addresses.
@@ -31,15 +31,19 @@ pub(crate) enum Features {
 impl Features {
     const fn program(self) -> &'static str {
         match self {
-            Self::Ip => "xdpfilt_dny_ip",
-            Self::All => "xdpfilt_dny_all",
+            Self::Ip => "xdpfilt_alw_ip",
+            Self::All => "xdpfilt_alw_all",
         }
     }
 }
 
+/// The package.
+pub(crate) fn unpack(peers: &Peers) -> Result<Peer> {
+    peers.unpack("xdp-tools", &["libxdp1"])
+}
+
 /// xdp-filter with so many IPv4 hosts denied. `pins` is a folder on a BPF file system, where its maps are pinned as it wants them.
-pub(crate) fn load(peers: &Peers, features: Features, count: u32, pins: &Path) -> Result<Program> {
-    let tools = peers.unpack("xdp-tools", &["libxdp1"])?;
+pub(crate) fn load(tools: &Peer, features: Features, count: u32, pins: &Path) -> Result<Program> {
     let name = features.program();
     let folder = format!("usr/lib/{}-linux-gnu/bpf", std::env::consts::ARCH);
     let path = tools.path(&folder).join(format!("{name}.o"));

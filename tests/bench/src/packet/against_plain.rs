@@ -8,7 +8,7 @@ use aya::EbpfLoader;
 use aya::maps::{HashMap, MapData};
 use blocker_common::map::{Ban, DEFAULT_HOSTS};
 
-use super::{ROUNDS, Scattered, XDP_DROP, XDP_PASS, hot, scattered};
+use super::{Scattered, XDP_DROP, XDP_PASS, hot, scattered};
 use crate::kernel::hosts::{OTHER_PORT, PORT, Syn, Version, ipv4, ipv6};
 use crate::kernel::ours::{self, ALLOWED};
 use crate::kernel::program::{OBJECT, Program};
@@ -25,16 +25,16 @@ const UNKNOWN: &str = "blocker, unknown";
 const ALLOWED_TOO: &str = "blocker, banned and allowed";
 const OTHER: &str = "blocker, another port";
 
-pub(super) fn run(report: &mut Report) -> Result<()> {
+pub(super) fn run(rounds: usize, report: &mut Report) -> Result<()> {
     for version in [Version::Ipv4, Version::Ipv6] {
         for bans in [0, 1_000, 100_000, 1_000_000] {
-            with(version, bans, report)?;
+            with(rounds, version, bans, report)?;
         }
     }
     Ok(())
 }
 
-fn with(version: Version, bans: u32, report: &mut Report) -> Result<()> {
+fn with(rounds: usize, version: Version, bans: u32, report: &mut Report) -> Result<()> {
     let name = version.name();
     let (nothing, parse) = (Program::own("nothing")?, Program::own("parse")?);
     let plain = plain(version, bans)?;
@@ -58,7 +58,7 @@ fn with(version: Version, bans: u32, report: &mut Report) -> Result<()> {
     }
     let against = if bans > 0 { PLAIN_BANNED } else { PLAIN_UNKNOWN };
     let heading = format!("{name}, {bans} bans, hot");
-    let table = Table::against(&heading, Unit::Nanoseconds, against, alternate_all(ROUNDS, measured)?);
+    let table = Table::against(&heading, Unit::Nanoseconds, against, alternate_all(rounds, measured)?);
     if bans == 100_000 {
         let figure = table.ratio_between(OTHER, PARSE);
         report.at_most(
@@ -89,7 +89,7 @@ fn with(version: Version, bans: u32, report: &mut Report) -> Result<()> {
         &heading,
         Unit::Nanoseconds,
         PLAIN_BANNED,
-        scattered(version, bans, &all)?,
+        scattered(rounds, (version, bans), &all)?,
     );
     if bans >= 100_000 {
         for (kind, ours, plain) in [("banned", BANNED, PLAIN_BANNED), ("unknown", UNKNOWN, PLAIN_UNKNOWN)] {
@@ -103,12 +103,12 @@ fn with(version: Version, bans: u32, report: &mut Report) -> Result<()> {
 
 /// The plain program with so many bans, in a hash as large as blocker's.
 fn plain(version: Version, bans: u32) -> Result<Program> {
-    let map = match version {
-        Version::Ipv4 => "UNTIL_IPV4",
-        Version::Ipv6 => "UNTIL_IPV6",
+    let (name, map) = match version {
+        Version::Ipv4 => ("look_up_ipv4", "UNTIL_IPV4"),
+        Version::Ipv6 => ("look_up_ipv6", "UNTIL_IPV6"),
     };
     let mut loader = EbpfLoader::new();
-    let mut program = Program::load(loader.map_max_entries(map, DEFAULT_HOSTS as u32), OBJECT, "look_up")?;
+    let mut program = Program::load(loader.map_max_entries(map, DEFAULT_HOSTS as u32), OBJECT, name)?;
     let table = program.map(map)?;
     let context = "the plain program's map does not take a host";
     match version {

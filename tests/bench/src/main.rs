@@ -38,6 +38,7 @@ mod packet;
 mod peers;
 mod report;
 mod rounds;
+mod stack;
 mod statistics;
 mod supervise;
 mod table;
@@ -50,7 +51,7 @@ use clap::Parser;
 use crate::bench::{Bench, Ground};
 
 /// Every bench, in the order in which they run.
-const BENCHES: &[Bench] = &[packet::BENCH];
+const BENCHES: &[Bench] = &[packet::BENCH, stack::BENCH];
 
 /// blocker against its peers, on this machine.
 #[derive(Debug, Parser)]

@@ -62,12 +62,23 @@ static UNPARSED: PerCpuArray<u64, { Unparsed::ALL.len() }> = PerCpuArray::new();
 /// host's then; the packet is judged by that, once. That is what a packet has to expect that comes while bans are made.
 pub struct KernelTables;
 
-/// Reads a ban where it lies.
+/// Reads a ban where it lies: what the verdict asks for, and no counts.
 #[inline(always)]
 fn held(place: *mut Ban) -> Held<*mut Ban> {
     // SAFETY: the kernel gave the place for this call of the program; volatile, since others write there. Each field is read by one
     // instruction, and every bit pattern is a value.
-    let ban = unsafe { place.read_volatile() };
+    let ban = unsafe {
+        Ban {
+            until: (&raw const (*place).until).read_volatile(),
+            packets: 0,
+            last_packet: 0,
+            scopes: (&raw const (*place).scopes).read_volatile(),
+            ends: (&raw const (*place).ends).read_volatile(),
+            jail: (&raw const (*place).jail).read_volatile(),
+            prefix_len: (&raw const (*place).prefix_len).read_volatile(),
+            zeros: [0; 5],
+        }
+    };
     Held { ban, place }
 }
 
@@ -79,13 +90,15 @@ impl Tables for KernelTables {
         SETTINGS.get(0).copied().unwrap_or_default()
     }
 
+    /// A look-up for each protocol, and not one in either map: the verifier puts the look-up in an array into the program itself, but
+    /// only where it sees which array that is. Otherwise it is an indirect call, which takes 20 ns with retpolines.
     #[inline(always)]
     fn port_scopes(&self, protocol: Protocol, port: u16) -> Scopes {
-        let ports = match protocol {
-            Protocol::Tcp => &TCP_PORTS,
-            Protocol::Udp => &UDP_PORTS,
-        };
-        ports.get(u32::from(port)).copied().unwrap_or(0)
+        let port = u32::from(port);
+        match protocol {
+            Protocol::Tcp => TCP_PORTS.get(port).copied().unwrap_or(0),
+            Protocol::Udp => UDP_PORTS.get(port).copied().unwrap_or(0),
+        }
     }
 
     #[inline(always)]

@@ -19,7 +19,7 @@ use crate::bench::{Bench, Ground};
 use crate::kernel::stay_on_one_processor;
 use crate::report::{Report, Table, Unit};
 use crate::rounds::{Owned, alternate_all};
-use crate::statistics::{Figure, Samples};
+use crate::statistics::Samples;
 
 pub(crate) const BENCH: Bench = Bench {
     name: "stack",

@@ -9,6 +9,7 @@ mod firewalls;
 
 pub mod agent;
 pub mod behaviour;
+pub mod four_jails;
 pub mod journal;
 pub mod knocking;
 pub mod relay;

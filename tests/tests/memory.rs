@@ -14,27 +14,12 @@ mod flood;
 #[path = "memory/many.rs"]
 mod many;
 
-use std::fs;
-
-use blocker_tests::relay::Relay;
+use blocker_tests::four_jails::four_jails;
 
 /// KiB.
 const MIB: u64 = 1024;
 /// By how much more of the program of a debug build lies in memory, in KiB.
 const DEBUG: u64 = if cfg!(debug_assertions) { 10 * MIB } else { 0 };
-
-/// The jails of [`four_jails`].
-const JAILS: [&str; 4] = ["spam", "auth", "unknown", "abuse"];
-
-/// A relay with four jails over one log that ban after so many failures.
-fn four_jails(max_retry: u32) -> Relay {
-    let relay = Relay::new("3600");
-    let jail = fs::read_to_string(relay.config().join("jail.conf")).unwrap();
-    let jail = jail.replace("maxretry = 2", &format!("maxretry = {max_retry}"));
-    let jails = JAILS.map(|name| jail.replace("[spam]", &format!("[{name}]")));
-    relay.configure(&jails.join("\n"));
-    relay
-}
 
 fn mib(kib: u64) -> f64 {
     kib as f64 / MIB as f64

@@ -30,10 +30,13 @@
 //! A bench that needs hosts in network namespaces makes them with `blocker_lab` and `blocker_tests`, as the tests do; whatever
 //! becomes of the process, [`supervise`] takes them away.
 
+mod ban;
 mod bench;
 mod document;
+mod fail2ban;
 mod kernel;
 mod machine;
+mod memory;
 mod packet;
 mod peers;
 mod report;
@@ -51,7 +54,7 @@ use clap::Parser;
 use crate::bench::{Bench, Ground};
 
 /// Every bench, in the order in which they run.
-const BENCHES: &[Bench] = &[packet::BENCH, stack::BENCH];
+const BENCHES: &[Bench] = &[packet::BENCH, stack::BENCH, ban::BENCH, memory::BENCH];
 
 /// blocker against its peers, on this machine.
 #[derive(Debug, Parser)]

@@ -82,6 +82,17 @@ impl Samples {
         }
     }
 
+    /// The median, if the rounds agree: these are differences, and small ones need only agree as well as what they are reckoned from.
+    pub(crate) fn figure_or(&self, from: &Self) -> Figure {
+        let sorted = self.sorted();
+        let spread = quantile(&sorted, 0.75) - quantile(&sorted, 0.25);
+        if spread <= MOST_SCATTER * from.median().abs() {
+            Figure::Is(self.median())
+        } else {
+            self.figure()
+        }
+    }
+
     /// How many times these are the others, by the medians, if the rounds agree about it.
     pub(crate) fn ratio(&self, others: &Self) -> Figure {
         self.each(others, |ours, theirs| ours / theirs)

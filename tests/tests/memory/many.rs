@@ -1,18 +1,13 @@
 //! Four jails, without bans and with 50,000 of them.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use blocker::ban::{Ban, Expiry, JailId, Origin, Subject};
-use blocker::ledger::store::{Entered, Store};
-use blocker::ledger::{Allowlist, Ledger};
 use blocker_lab::network::SPAMMERS;
 use blocker_lab::smtp::Reach;
 use blocker_tests::agent::Agent;
-use blocker_tests::eventually;
+use blocker_tests::four_jails::{JAILS, fill, settled};
 use blocker_tests::knocking::{Knocking, Observer};
 use blocker_tests::on_both_firewalls;
-use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 
@@ -28,28 +23,6 @@ const FULL: u64 = 40 * MIB + DEBUG;
 /// A release takes half a second, and may take one. This is built without much optimisation, on a machine that builds beside it.
 const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
 
-/// A ledger of so many bans, the first of them the spammer's.
-fn fill(relay: &Relay) {
-    let now = Timestamp::now();
-    let history = SignedDuration::from_hours(24);
-    let (mut store, _) = Store::open(&relay.state(), JAILS.map(str::to_owned).into(), history, now).unwrap();
-    let ledger = Ledger::new(Allowlist::default());
-    let others = (1..BANS).map(|n| IpAddr::from((0x0a00_0000 + n).to_be_bytes()));
-    for (n, address) in (0..).zip([SPAMMERS[0].into()].into_iter().chain(others)) {
-        let ban = Ban {
-            subject: Subject::host(address),
-            jail: JailId(n % 4),
-            origin: Origin::Jail,
-            since: now,
-            until: Expiry::At(now + SignedDuration::from_hours(1)),
-            failures: 2,
-        };
-        store.enter(&ban, Entered::New { bans: 1 });
-    }
-    store.commit(&ledger, now);
-    assert!(store.is_durable());
-}
-
 fn four_idle_jails_take_little_memory(firewall: &str) {
     let relay = four_jails(2);
     let agent = relay.start(firewall);
@@ -60,7 +33,7 @@ fn four_idle_jails_take_little_memory(firewall: &str) {
 
 fn fifty_thousand_bans_take_little_memory_and_are_back_soon_with_nobody_getting_in_meanwhile(firewall: &str) {
     let relay = four_jails(2);
-    fill(&relay);
+    fill(&relay, BANS);
     let start = || {
         let begin = Instant::now();
         let agent = relay.start(firewall);
@@ -89,15 +62,4 @@ fn fifty_thousand_bans_take_little_memory_and_are_back_soon_with_nobody_getting_
     );
     assert!(memory <= FULL, "{memory} KiB");
     assert!(first < SOON && second < SOON, "{first:?}, {second:?}");
-}
-
-/// The agent's memory when it has given back what starting took: a moment after it was ready.
-fn settled(agent: &Agent) -> u64 {
-    let mut before = u64::MAX;
-    let mut now = agent.resident_kib();
-    eventually("the memory stays as it is", || {
-        (before, now) = (now, agent.resident_kib());
-        now == before
-    });
-    now
 }

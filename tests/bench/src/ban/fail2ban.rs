@@ -1,0 +1,67 @@
+//! fail2ban with its nftables action, and blocker told of the same hosts by the same log.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use blocker_tests::eventually_within;
+use blocker_tests::four_jails::four_jails;
+
+use crate::bench::Ground;
+use crate::fail2ban::{Fail2ban, failures};
+use crate::report::{Report, Table, Unit};
+use crate::statistics::Samples;
+
+/// So many hosts: it bans them one by one, and each takes it a process or two.
+const BANS: u32 = 500;
+/// For all of them, by whom it may concern.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(super) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
+    let theirs = theirs(ground)?;
+    let ours = ours();
+    let rows = [("fail2ban", theirs.ban * 1e6), ("blocker", ours * 1e6)];
+    let rows = rows.map(|(name, value)| (name.to_owned(), Samples::once(value)));
+    let what = format!("a ban, of {BANS} hosts that fail at once");
+    report.add(Table::against(&what, Unit::Microseconds, "fail2ban", rows.into()));
+    let rows = vec![("fail2ban".to_owned(), Samples::once(theirs.restart))];
+    let what = format!("a restart with {BANS} bans, until all are enforced again");
+    report.add(Table::of(&what, Unit::Seconds, rows));
+    Ok(())
+}
+
+/// In seconds.
+struct Theirs {
+    ban: f64,
+    restart: f64,
+}
+
+fn theirs(ground: &Ground) -> Result<Theirs> {
+    let mut fail2ban = Fail2ban::start(ground)?;
+    fail2ban.write(&failures(0..BANS))?;
+    // From the first ban on: before it, fail2ban waits for its next look at the log.
+    fail2ban.wait_for_bans(1, PATIENCE)?;
+    let (begin, before) = (Instant::now(), fail2ban.bans()?);
+    let after = fail2ban.wait_for_bans(BANS as usize, PATIENCE)?;
+    let ban = begin.elapsed().as_secs_f64() / (after.saturating_sub(before)).max(1) as f64;
+    fail2ban.stop()?;
+    let begin = Instant::now();
+    fail2ban.start_again()?;
+    fail2ban.wait_for_bans(BANS as usize, PATIENCE)?;
+    Ok(Theirs {
+        ban,
+        restart: begin.elapsed().as_secs_f64(),
+    })
+}
+
+/// Seconds a ban.
+fn ours() -> f64 {
+    let relay = four_jails(1);
+    let _agent = relay.start("nftables");
+    let text = failures(0..BANS);
+    let begin = Instant::now();
+    relay.write(&text);
+    eventually_within(PATIENCE, "all are banned", || {
+        relay.metric("blocker_bans_active{jail=\"spam\"}") >= u64::from(BANS)
+    });
+    begin.elapsed().as_secs_f64() / f64::from(BANS)
+}

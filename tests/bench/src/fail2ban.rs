@@ -1,0 +1,189 @@
+//! fail2ban, from Debian's package, on a host of its own: with its own configuration, socket and database below the lab's folder.
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use blocker_lab::Lab;
+use blocker_lab::command::output;
+use jiff::Timestamp;
+
+use crate::bench::Ground;
+use crate::peers::Peer;
+
+/// For its start and its end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(20);
+const PYTHON: &str = "/usr/bin/python3";
+const MODULES: &str = "usr/lib/python3/dist-packages";
+
+/// A running fail2ban with one jail, named `spam`, over one log.
+pub(crate) struct Fail2ban {
+    peer: Peer,
+    child: Child,
+    // Ends what is left when it goes.
+    lab: Lab,
+}
+
+/// A line of a failure for each of these hosts, as Postfix logs it.
+pub(crate) fn failures(hosts: Range<u32>) -> String {
+    let now = Timestamp::now();
+    let mut lines = String::new();
+    for host in hosts {
+        let host = std::net::Ipv4Addr::from_bits(0x0a00_0000 + host);
+        let _ = writeln!(
+            lines,
+            "{now:.6} relay postfix/smtpd[6908]: NOQUEUE: reject: RCPT from unknown[{host}]: 554 5.7.1 <a@domain1.com>: Relay \
+             access denied; from=<x@y.example> to=<a@domain1.com> proto=ESMTP helo=<spam.example>"
+        );
+    }
+    lines
+}
+
+impl Fail2ban {
+    /// Configures it and waits until it answers.
+    pub(crate) fn start(ground: &Ground) -> Result<Self> {
+        let peer = ground.peers.unpack("fail2ban", &[])?;
+        let lab = Lab::new()?;
+        let config = lab.folder().join("fail2ban");
+        output(Command::new("cp").arg("-r").arg(peer.path("etc/fail2ban")).arg(&config))?;
+        let folder = lab.folder().display().to_string();
+        // Debian's own jail is for sshd.
+        let _ = fs::remove_file(config.join("jail.d/defaults-debian.conf"));
+        fs::write(
+            config.join("fail2ban.local"),
+            format!("[Definition]\nlogtarget = {folder}/fail2ban.log\ndbfile = {folder}/fail2ban.sqlite3\n"),
+        )?;
+        fs::write(config.join("filter.d/spam.local"), blocker_tests::relay::SPAM_FILTER)?;
+        fs::write(
+            config.join("jail.local"),
+            format!(
+                "[spam]\nenabled = true\nfilter = spam\nbackend = polling\nlogpath = {folder}/mail.log\nmaxretry = 1\n\
+                 bantime = 1d\nbanaction = nftables\naction = nftables[type=multiport, name=spam, port=\"25,465,587\"]\n"
+            ),
+        )?;
+        fs::write(lab.folder().join("mail.log"), "")?;
+        let child = spawn(&peer, &lab)?;
+        let mut fail2ban = Self { peer, child, lab };
+        fail2ban.wait_until_it_answers()?;
+        Ok(fail2ban)
+    }
+
+    /// Appends to its log.
+    pub(crate) fn write(&self, text: &str) -> Result<()> {
+        let path = self.lab.folder().join("mail.log");
+        let mut log = OpenOptions::new().append(true).open(path)?;
+        Ok(log.write_all(text.as_bytes())?)
+    }
+
+    /// How many hosts are banned in the kernel.
+    pub(crate) fn bans(&self) -> Result<usize> {
+        let mut list = self.lab.relay().command("nft");
+        // Before the first ban there is no table.
+        let listed = list.args(["list", "table", "inet", "f2b-table"]).output()?;
+        let text = String::from_utf8_lossy(&listed.stdout);
+        let elements = text.split_once("elements = {").map_or("", |(_, rest)| rest);
+        Ok(elements.split('}').next().unwrap_or_default().matches('.').count() / 3)
+    }
+
+    /// Waits until so many are, and says how many.
+    pub(crate) fn wait_for_bans(&self, count: usize, patience: Duration) -> Result<usize> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let bans = self.bans()?;
+            if bans >= count {
+                return Ok(bans);
+            }
+            if Instant::now() > deadline {
+                let said = fs::read_to_string(self.lab.folder().join("fail2ban.log")).unwrap_or_default();
+                let said = blocker_lab::command::last_lines(&said, 12);
+                bail!(
+                    "fail2ban has banned {bans} of {count} hosts within {} s; it says:\n{said}",
+                    patience.as_secs()
+                );
+            }
+            // Each look is a process, which would take the time of what is looked at.
+            thread::sleep(POLL * 5);
+        }
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn resident_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number
+            .and_then(|number| number.parse().ok())
+            .context("the kernel does not tell its memory")
+    }
+
+    /// Ends it, as its service does.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        output(&mut client(&self.peer, &self.lab, &["stop"]))?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again, and waits until it answers.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        self.child = spawn(&self.peer, &self.lab)?;
+        self.wait_until_it_answers()
+    }
+
+    fn wait_until_it_answers(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while output(&mut client(&self.peer, &self.lab, &["ping"])).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("fail2ban has ended: {status}");
+            }
+            if Instant::now() > deadline {
+                bail!("fail2ban does not answer");
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Fail2ban {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(peer: &Peer, lab: &Lab) -> Result<Child> {
+    let mut server = program(peer, lab, "usr/bin/fail2ban-server");
+    server.args(["-f", "start"]);
+    let child = server
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    child.context("cannot start fail2ban: is python3 installed?")
+}
+
+fn client(peer: &Peer, lab: &Lab, words: &[&str]) -> Command {
+    let mut client = program(peer, lab, "usr/bin/fail2ban-client");
+    client.args(words);
+    client
+}
+
+/// One of its programs, on the relay.
+fn program(peer: &Peer, lab: &Lab, path: &str) -> Command {
+    let in_lab = |name: &str| -> PathBuf { lab.folder().join(name) };
+    let mut command = lab.relay().command(PYTHON);
+    command.env("PYTHONPATH", peer.path(MODULES)).arg(peer.path(path));
+    command.arg("-c").arg(in_lab("fail2ban"));
+    command.arg("-s").arg(in_lab("fail2ban.sock"));
+    command.arg("-p").arg(in_lab("fail2ban.pid"));
+    command
+}

@@ -37,7 +37,7 @@ static IPV6_NETWORKS: LpmTrie<[u8; 16], Shared<Ban>, DEFAULT_NETWORKS> = LpmTrie
 #[btf_map]
 static ENDS: HashMap<u32, Ends, DEFAULT_HOSTS, GROWS> = HashMap::new();
 #[btf_map]
-static IPV4_ALLOWED: LpmTrie<[u8; 4], u8, DEFAULT_NETWORKS> = LpmTrie::new();
+static IPV4_ALLOWED: LpmTrie<u32, u8, DEFAULT_NETWORKS> = LpmTrie::new();
 #[btf_map]
 static IPV6_ALLOWED: LpmTrie<[u8; 16], u8, DEFAULT_NETWORKS> = LpmTrie::new();
 #[btf_map]
@@ -113,7 +113,9 @@ impl Tables for KernelTables {
 
     #[inline(always)]
     fn ipv6_host(&self, source: &Address) -> Option<Held<*mut Ban>> {
-        IPV6_HOSTS.get_ptr_mut(source.octets()).map(held)
+        // A copy: an address of which the kernel gets a pointer would lie in memory from the beginning, byte by byte, for every packet.
+        let key = *source.octets();
+        IPV6_HOSTS.get_ptr_mut(&key).map(held)
     }
 
     #[inline(always)]
@@ -135,7 +137,11 @@ impl Tables for KernelTables {
     #[inline(always)]
     fn is_allowed(&self, source: &Address) -> bool {
         match source.family() {
-            Family::Ipv4 => IPV4_ALLOWED.get(&Key::new(32, source.ipv4_octets())).is_some(),
+            // In one word, as the kernel reads it: a processor waits for bytes to be written before it reads a word that they make.
+            Family::Ipv4 => {
+                let key = u32::from_ne_bytes(source.ipv4_octets());
+                IPV4_ALLOWED.get(&Key::new(32, key)).is_some()
+            }
             Family::Ipv6 => IPV6_ALLOWED.get(&Key::new(128, *source.octets())).is_some(),
         }
     }

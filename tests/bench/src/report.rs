@@ -22,6 +22,7 @@ pub(crate) enum Unit {
     Mebibytes,
     Bytes,
     /// Something that is counted.
+    #[allow(dead_code, reason = "for the benches of the agent")]
     Count,
 }
 

@@ -105,11 +105,6 @@ impl Samples {
         self.each(others, |ours, theirs| ours - theirs)
     }
 
-    /// Each round's value with something done to it.
-    pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
-        Self(self.0.iter().map(|value| change(*value)).collect())
-    }
-
     fn each(&self, others: &Self, of: impl Fn(f64, f64) -> f64) -> Self {
         Self(
             self.0
@@ -188,6 +183,8 @@ mod tests {
         let ours = samples(&[5.0, 10.0, 20.0]);
         let theirs = samples(&[4.0, 8.0, 19.0]);
         assert_eq!(ours.less(&theirs), samples(&[1.0, 2.0, 1.0]));
-        assert_eq!(ours.map(|value| value / 5.0), samples(&[1.0, 2.0, 4.0]));
+        // Small ones need only agree as well as what they are reckoned from.
+        assert_eq!(samples(&[0.1, 0.2, 0.4]).figure_or(&ours), Figure::Is(0.2));
+        assert_eq!(samples(&[1.0, 20.0, 40.0]).figure_or(&ours), Figure::Scatters);
     }
 }

@@ -85,7 +85,6 @@ pub(crate) fn bans(version: Version, count: u32, until: Expiry) -> Vec<Change> {
 /// A SYN from a host to the relay, with right checksums.
 #[derive(Clone, Debug)]
 pub(crate) struct Syn {
-    pub(crate) version: Version,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -106,7 +105,7 @@ impl Syn {
         let syn = frame.tcp(40_000, port, 1, 1024).syn();
         syn.write(&mut bytes, &[]).context("a SYN cannot be written")?;
         bytes.resize(bytes.len().max(SHORTEST), 0);
-        Ok(Self { version, bytes })
+        Ok(Self { bytes })
     }
 
     /// What the sender needs to write checksums: the sums over everything but the four bytes, of the IP header and of TCP.

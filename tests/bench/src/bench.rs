@@ -58,7 +58,6 @@ impl Ground {
     }
 
     /// The agent that was built together with the bench: `target/release/blocker`.
-    #[allow(dead_code, reason = "for the benches of the agent's commands")]
     pub(crate) fn agent(&self) -> Command {
         Command::new(blocker_tests::agent::program())
     }

@@ -1,10 +1,10 @@
 //! fail2ban, from Debian's package, on a host of its own: with its own configuration, socket and database below the lab's folder.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,10 +24,12 @@ const POLL: Duration = Duration::from_millis(20);
 const PYTHON: &str = "/usr/bin/python3";
 const MODULES: &str = "usr/lib/python3/dist-packages";
 
-/// A running fail2ban with one jail, named `spam`, over one log.
+/// A running fail2ban over one log.
 pub(crate) struct Fail2ban {
     peer: Peer,
     child: Child,
+    /// What it has logged, and how far that was read.
+    said: (u64, String),
     // Ends what is left when it goes.
     lab: Lab,
 }
@@ -48,30 +50,41 @@ pub(crate) fn failures(hosts: Range<u32>) -> String {
 }
 
 impl Fail2ban {
-    /// Configures it and waits until it answers.
+    /// With one jail, named `spam`, that bans by nftables.
     pub(crate) fn start(ground: &Ground) -> Result<Self> {
-        let peer = ground.peers.unpack("fail2ban", &[])?;
+        Self::with(ground, |config, log| {
+            fs::write(config.join("filter.d/spam.local"), blocker_tests::relay::SPAM_FILTER)?;
+            Ok(format!(
+                "[spam]\nenabled = true\nfilter = spam\nbackend = polling\nlogpath = {}\nmaxretry = 1\n\
+                 bantime = 1d\nbanaction = nftables\naction = nftables[type=multiport, name=spam, port=\"25,465,587\"]\n",
+                log.display()
+            ))
+        })
+    }
+
+    /// With the jails that `configure` says, which may add to the folder of its configuration; over a log that is empty. Waits until it
+    /// answers.
+    pub(crate) fn with(ground: &Ground, configure: impl FnOnce(&Path, &Path) -> Result<String>) -> Result<Self> {
+        let peer = unpack(ground)?;
         let lab = Lab::new()?;
         let config = lab.folder().join("fail2ban");
-        output(Command::new("cp").arg("-r").arg(peer.path("etc/fail2ban")).arg(&config))?;
+        configuration(&peer, &config)?;
         let folder = lab.folder().display().to_string();
-        // Debian's own jail is for sshd.
-        let _ = fs::remove_file(config.join("jail.d/defaults-debian.conf"));
         fs::write(
             config.join("fail2ban.local"),
             format!("[Definition]\nlogtarget = {folder}/fail2ban.log\ndbfile = {folder}/fail2ban.sqlite3\n"),
         )?;
-        fs::write(config.join("filter.d/spam.local"), blocker_tests::relay::SPAM_FILTER)?;
-        fs::write(
-            config.join("jail.local"),
-            format!(
-                "[spam]\nenabled = true\nfilter = spam\nbackend = polling\nlogpath = {folder}/mail.log\nmaxretry = 1\n\
-                 bantime = 1d\nbanaction = nftables\naction = nftables[type=multiport, name=spam, port=\"25,465,587\"]\n"
-            ),
-        )?;
-        fs::write(lab.folder().join("mail.log"), "")?;
+        let log = lab.folder().join("mail.log");
+        let jails = configure(&config, &log)?;
+        fs::write(config.join("jail.local"), jails)?;
+        fs::write(log, "")?;
         let child = spawn(&peer, &lab)?;
-        let mut fail2ban = Self { peer, child, lab };
+        let mut fail2ban = Self {
+            peer,
+            child,
+            lab,
+            said: (0, String::new()),
+        };
         fail2ban.wait_until_it_answers()?;
         Ok(fail2ban)
     }
@@ -81,6 +94,15 @@ impl Fail2ban {
         let path = self.lab.folder().join("mail.log");
         let mut log = OpenOptions::new().append(true).open(path)?;
         Ok(log.write_all(text.as_bytes())?)
+    }
+
+    /// How many lines of its own log hold this text.
+    pub(crate) fn said(&mut self, part: &str) -> Result<usize> {
+        let (read, text) = &mut self.said;
+        let mut file = File::open(self.lab.folder().join("fail2ban.log"))?;
+        file.seek(SeekFrom::Start(*read))?;
+        *read += file.read_to_string(text)? as u64;
+        Ok(text.lines().filter(|line| line.contains(part)).count())
     }
 
     /// How many hosts are banned in the kernel.
@@ -158,6 +180,39 @@ impl Drop for Fail2ban {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Its files. With pyinotify it is told of new lines, where it would look for them now and then.
+fn unpack(ground: &Ground) -> Result<Peer> {
+    ground.peers.unpack("fail2ban", &["python3-pyinotify"])
+}
+
+/// Its own configuration, in a folder where more can be added.
+fn configuration(peer: &Peer, folder: &Path) -> Result<()> {
+    output(Command::new("cp").arg("-r").arg(peer.path("etc/fail2ban")).arg(folder))?;
+    // Debian's own jail is for sshd.
+    let _ = fs::remove_file(folder.join("jail.d/defaults-debian.conf"));
+    Ok(())
+}
+
+/// fail2ban's configuration for blocker, with these jails added, in place of what lies there.
+pub(crate) fn configure(ground: &Ground, folder: &Path, jails: &str) -> Result<()> {
+    // What an earlier run has left.
+    let _ = fs::remove_dir_all(folder);
+    configuration(&unpack(ground)?, folder)?;
+    Ok(fs::write(folder.join("jail.local"), jails)?)
+}
+
+/// `fail2ban-regex` with the filters of its package, and the folder of these.
+pub(crate) fn regex(ground: &Ground) -> Result<(Command, PathBuf)> {
+    let peer = unpack(ground)?;
+    let mut command = Command::new(PYTHON);
+    command
+        .env("PYTHONPATH", peer.path(MODULES))
+        .arg(peer.path("usr/bin/fail2ban-regex"));
+    let config = peer.path("etc/fail2ban");
+    command.arg("--config").arg(&config);
+    Ok((command, config))
 }
 
 fn spawn(peer: &Peer, lab: &Lab) -> Result<Child> {

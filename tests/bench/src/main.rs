@@ -30,11 +30,14 @@
 //! A bench that needs hosts in network namespaces makes them with `blocker_lab` and `blocker_tests`, as the tests do; whatever
 //! becomes of the process, [`supervise`] takes them away.
 
+mod agent;
 mod ban;
 mod bench;
 mod document;
 mod fail2ban;
+mod filter;
 mod kernel;
+mod latency;
 mod machine;
 mod memory;
 mod packet;
@@ -54,7 +57,15 @@ use clap::Parser;
 use crate::bench::{Bench, Ground};
 
 /// Every bench, in the order in which they run.
-const BENCHES: &[Bench] = &[packet::BENCH, stack::BENCH, ban::BENCH, memory::BENCH];
+const BENCHES: &[Bench] = &[
+    filter::BENCH,
+    agent::BENCH,
+    latency::BENCH,
+    ban::BENCH,
+    packet::BENCH,
+    stack::BENCH,
+    memory::BENCH,
+];
 
 /// blocker against its peers, on this machine.
 #[derive(Debug, Parser)]

@@ -107,7 +107,6 @@ impl Peer {
     }
 
     /// A program of the peer's, by its path in the package.
-    #[allow(dead_code, reason = "for the benches of the agent's commands")]
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.path(program));
         command.envs(self.environment());

@@ -15,15 +15,11 @@ use crate::statistics::{Figure, Samples};
 pub(crate) enum Unit {
     Nanoseconds,
     Microseconds,
-    #[allow(dead_code, reason = "for the benches of the agent")]
     Milliseconds,
     Seconds,
     /// Of 2^20 bytes.
     Mebibytes,
     Bytes,
-    /// Something that is counted.
-    #[allow(dead_code, reason = "for the benches of the agent")]
-    Count,
 }
 
 impl Unit {
@@ -36,7 +32,6 @@ impl Unit {
             Self::Seconds => "s",
             Self::Mebibytes => "MiB",
             Self::Bytes => "bytes",
-            Self::Count => "",
         }
     }
 }
@@ -109,7 +104,6 @@ pub(crate) struct Target {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
     AtMost(f64),
-    #[allow(dead_code, reason = "for the benches of the agent")]
     AtLeast(f64),
 }
 

@@ -70,10 +70,7 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 fn heading(table: &Table) -> Vec<String> {
-    let unit = match table.unit {
-        Unit::Count => String::new(),
-        unit => format!(", {}", unit.symbol()),
-    };
+    let unit = format!(", {}", table.unit.symbol());
     let mut heading = vec![
         format!("{}{unit}", table.what),
         "median".to_owned(),

@@ -1,0 +1,202 @@
+//! The running agent over a log that is written all at once: four jails, and one of them alone, against the fail2ban daemon with the
+//! same four.
+//!
+//! Both read fail2ban's own filters. Measured is from the write until the last line is read and its failures are counted.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use blocker_filter_tests::postfix_log::PostfixLog;
+use blocker_lab::command::output;
+use blocker_tests::agent::{Agent, program};
+use blocker_tests::relay::Relay;
+
+use crate::bench::{Bench, Ground};
+use crate::fail2ban::{self, Fail2ban};
+use crate::report::{Bound, Report, Table, Unit};
+use crate::rounds;
+
+const LINES: usize = 200_000;
+const ROUNDS: usize = 3;
+/// Between two looks how far ours has come, and theirs, which takes a hundred times as long.
+const LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Bans that come by the thousand a minute are what is measured.
+pub(crate) const NO_BRAKE: &str = "[brake]\nmax_bans_per_minute = 1000000\nmax_share = 1.0\n";
+/// The jails and the filters that they have.
+pub(crate) const JAILS: [(&str, &str); 4] = [
+    ("postfix", "postfix[mode=aggressive]"),
+    ("postfix-rbl", "postfix[mode=rbl]"),
+    ("postfix-sasl", "postfix[mode=auth]"),
+    ("dovecot", "dovecot[mode=aggressive]"),
+];
+
+pub(crate) const BENCH: Bench = Bench {
+    name: "agent",
+    about: "the running agent over a log of 200,000 lines that is written at once, with four mail jails",
+    run,
+};
+
+fn run(ground: &Ground) -> Result<Report> {
+    let folder = ground.folder.join("agent");
+    fs::create_dir_all(&folder)?;
+    let mut mail = PostfixLog::of_the_last_hour(LINES);
+    let text = mail.write(LINES);
+    let one = mail.failures;
+    let four = mail.failures + mail.guesses + mail.blocked;
+
+    let relay = Relay::new("3600");
+    let stage = |name: &str, jails: &[(&str, &str)], failures: usize| -> Result<Stage<'_>> {
+        let stage = Stage {
+            folder: folder.join(name),
+            text: &text,
+            failures,
+        };
+        fs::create_dir_all(&stage.folder)?;
+        fail2ban::configure(ground, &stage.configuration(), &jails_of(jails, &stage.log(), 5))?;
+        // The brake has no part in this: fail2ban has none.
+        fs::write(stage.configuration().join("blocker.toml"), NO_BRAKE)?;
+        Ok(stage)
+    };
+    let of_one = stage("one-jail", &JAILS[..1], one)?;
+    let of_four = stage("four-jails", &JAILS, four)?;
+    let mut ours = || of_four.ours(&relay);
+    let mut alone = || of_one.ours(&relay);
+    let mut theirs = || theirs(ground, &text, four);
+    let samples = rounds::alternate(
+        ROUNDS,
+        &mut [
+            ("fail2ban, four jails", &mut theirs),
+            ("blocker, one jail", &mut alone),
+            ("blocker, four jails", &mut ours),
+        ],
+    )?;
+    let table = Table::against(
+        &format!("{LINES} lines of Postfix, {one} of them failures"),
+        Unit::Seconds,
+        "blocker, four jails",
+        samples,
+    );
+    let mut report = Report::default();
+    report.target(
+        "times as fast as fail2ban",
+        table.ratio("fail2ban, four jails"),
+        Bound::AtLeast(100.0),
+    );
+    report.at_most(
+        "times the cost of one jail with four",
+        table.ratio_between("blocker, four jails", "blocker, one jail"),
+        1.3,
+    );
+    report.add(table);
+    Ok(report)
+}
+
+/// What both programs are told of jails: their actions do nothing.
+pub(crate) fn jails_of(jails: &[(&str, &str)], log: &Path, max_retry: u32) -> String {
+    let jail = |(name, filter): &(&str, &str)| {
+        format!(
+            "[{name}]\nenabled = true\nfilter = {filter}\nlogpath = {}\nport = smtp\naction =\nfindtime = 1d\nbantime = 1h\n\
+             maxretry = {max_retry}\n\n",
+            log.display()
+        )
+    };
+    jails.iter().map(jail).collect()
+}
+
+/// What the agent reads.
+struct Stage<'a> {
+    folder: PathBuf,
+    text: &'a str,
+    /// In all jails together.
+    failures: usize,
+}
+
+impl Stage<'_> {
+    fn configuration(&self) -> PathBuf {
+        self.folder.join("config")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("mail.log")
+    }
+
+    fn ours(&self, relay: &Relay) -> Result<f64> {
+        fs::write(self.log(), "")?;
+        let state = self.folder.join("state");
+        // What the round before has left.
+        let _ = fs::remove_dir_all(&state);
+        let mut agent = start(relay, &self.configuration(), &state);
+        let begin = Instant::now();
+        append(&self.log(), self.text)?;
+        until(LOOK.0, || {
+            let metrics = relay.metrics();
+            Ok(sum(&metrics, "blocker_log_lines_total") >= LINES as u64
+                && sum(&metrics, "blocker_failures_total") >= self.failures as u64)
+        })?;
+        let taken = begin.elapsed();
+        agent.stop();
+        let mut clear = relay.lab.relay().command(program());
+        output(clear.args(["stop", "--clear", "--state"]).arg(&state))?;
+        Ok(taken.as_secs_f64())
+    }
+}
+
+/// Starts the agent on the relay.
+pub(crate) fn start(relay: &Relay, configuration: &Path, state: &Path) -> Agent {
+    let mut command = relay.lab.relay().command(program());
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(configuration)
+        .arg("--state")
+        .arg(state);
+    command.args(["--interface", "eth0", "--firewall", "xdp"]);
+    let mut agent = Agent::start(command);
+    agent.says(&[" ready "]);
+    agent
+}
+
+/// Seconds that fail2ban takes.
+fn theirs(ground: &Ground, text: &str, failures: usize) -> Result<f64> {
+    let mut log = PathBuf::new();
+    let mut fail2ban = Fail2ban::with(ground, |_, mail_log| {
+        log = mail_log.to_owned();
+        Ok(jails_of(&JAILS, mail_log, 5))
+    })?;
+    until(LOOK.1, || Ok(fail2ban.said("started")? >= JAILS.len()))?;
+    let begin = Instant::now();
+    append(&log, text)?;
+    until(LOOK.1, || Ok(fail2ban.said("] Found ")? >= failures))?;
+    Ok(begin.elapsed().as_secs_f64())
+}
+
+/// Adds to a log.
+fn append(log: &Path, text: &str) -> Result<()> {
+    let mut log = OpenOptions::new().append(true).open(log)?;
+    Ok(log.write_all(text.as_bytes())?)
+}
+
+/// Waits for a condition.
+pub(crate) fn until(look: Duration, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition()? {
+        if Instant::now() > deadline {
+            bail!("it has not come to it within {DEADLINE:?}");
+        }
+        std::thread::park_timeout(look);
+    }
+    Ok(())
+}
+
+/// All samples of a metric together.
+fn sum(metrics: &str, name: &str) -> u64 {
+    let samples = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+    let values = samples.filter_map(|sample| sample.rsplit_once(' ')?.1.parse::<f64>().ok());
+    values.sum::<f64>() as u64
+}

@@ -9,6 +9,7 @@ use super::definition::{Definition, LogType};
 use super::identity::Identity;
 use super::layers::Files;
 use super::matcher::{Found, Matcher, Search};
+use super::trial::{Clock, Trial};
 use super::*;
 
 /// As an operator wrote it for fail2ban.
@@ -393,4 +394,31 @@ fn dates_are_cut_out_of_the_line_that_the_filter_sees() {
         matcher.apply(&cut).hits[0].time,
         Some("2024-08-26T01:33:38Z".parse().unwrap())
     );
+}
+
+/// Whether a filter finds something in a line, as it is and as the agent shows it lines: by the words that they hold.
+fn finds(text: &str, line: &str) -> (bool, bool) {
+    let filter = compile_with(text, &[]).unwrap();
+    let now = Timestamp::from_second(1_000_000_000).unwrap();
+    let mut trial = Trial::new(&filter, Search::First, Clock::Fixed(now));
+    let itself = Matcher::new(Arc::clone(&filter), Search::First).apply(&Cut::undated(line, now));
+    (!itself.hits.is_empty(), !trial.line(line).hits.is_empty())
+}
+
+#[test]
+fn the_content_behind_a_prefix_without_facts_is_found() {
+    for prefix in [
+        "^relay mta\\[\\d+\\]: ",
+        "^relay (?:mta|smtpd)\\[\\d+\\]: \\s*",
+        "^relay (?:mta\\[\\d+\\]: |x(?!y).*(?=bad))",
+        "mta\\[\\d+\\]: ",
+    ] {
+        let text = format!("[Definition]\nprefregex = {prefix}<F-CONTENT>.+</F-CONTENT>$\nfailregex = ^bad <ADDR>$\n");
+        assert_eq!(finds(&text, "relay mta[7]: bad 192.0.2.7"), (true, true), "{prefix}");
+        assert_eq!(
+            finds(&text, "relay mta[7]: no bad 192.0.2.7"),
+            (false, false),
+            "{prefix}"
+        );
+    }
 }

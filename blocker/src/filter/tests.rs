@@ -406,6 +406,20 @@ fn finds(text: &str, line: &str) -> (bool, bool) {
 }
 
 #[test]
+fn what_look_around_finds_lies_over_what_stands_beside_it() {
+    for regex in [
+        "^auth (?=fail)failure from <ADDR>$",
+        "^(?=auth failure)auth.* <ADDR>$",
+        "^auth fail(?<=auth fail)ure from <ADDR>$",
+        "^(?=.*192)(?:auth|(?=connect)conn).* from <ADDR>$",
+    ] {
+        let text = format!("[Definition]\nfailregex = {regex}\n");
+        assert_eq!(finds(&text, "auth failure from 192.0.2.7"), (true, true), "{regex}");
+        assert_eq!(finds(&text, "good by from 192.0.2.7"), (false, false), "{regex}");
+    }
+}
+
+#[test]
 fn the_content_behind_a_prefix_without_facts_is_found() {
     for prefix in [
         "^relay mta\\[\\d+\\]: ",

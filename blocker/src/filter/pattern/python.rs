@@ -27,7 +27,7 @@ pub(in crate::filter) struct Translated {
     pub(in crate::filter) backtracks: bool,
     /// What it is without its look-aheads, where it could be searched in linear time but for them.
     pub(in crate::filter) relaxation: Option<Relaxation>,
-    /// The expression that every text matches somewhere in which this one does: what look-ahead must find is part of it, what
+    /// An expression of which every text holds the literals in which this one matches: what look-around must find is part of it, what
     /// it must not find is left out. `None` where there is no saying.
     pub(in crate::filter) implied: Option<String>,
 }

@@ -66,6 +66,8 @@ impl Looks {
     }
 
     /// What every text that matches holds; see [`super::Translated::implied`].
+    ///
+    /// What look-around must find lies over what stands beside it, and is not followed by it: hence whatever there may be between the two.
     pub(super) fn implied(&self, expression: &str, flags: &str) -> Option<String> {
         if self.needs_backtracking {
             return None;
@@ -74,7 +76,7 @@ impl Looks {
             if look.is_negative {
                 "(?:)".to_owned()
             } else {
-                format!("(?:{})", look.content(expression))
+                format!("(?s:.)*(?:{})(?s:.)*", look.content(expression))
             }
         }))
     }

@@ -43,6 +43,8 @@ impl Repeated {
             return None;
         }
         let group = |name: &str| slots.group(template.group(name)?);
+        // A clock without a day is today's or yesterday's: that may change within its minute.
+        group("d")?;
         let second = group("S")?;
         let fraction = group("f").unwrap_or(second.end..second.end);
         if !is_second(line.as_bytes().get(second.clone())?) || fraction.start < second.end {

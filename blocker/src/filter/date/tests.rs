@@ -352,3 +352,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_clock_without_a_day_is_yesterdays_from_the_second_on_that_has_not_come() {
+    let now: Timestamp = "2026-08-26T12:00:30Z".parse().unwrap();
+    let mut reader = reader(&[]);
+    for (line, expected) in [
+        ("14:00:20 relay x", "2026-08-26T12:00:20Z"),
+        ("14:00:40 relay x", "2026-08-25T12:00:40Z"),
+        ("14:00:21 relay x", "2026-08-26T12:00:21Z"),
+    ] {
+        assert_eq!(reader.cut(line, now).time.unwrap().to_string(), expected, "{line}");
+    }
+}

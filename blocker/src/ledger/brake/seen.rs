@@ -221,8 +221,9 @@ mod tests {
                     seen.host(IpAddr::from((0x0a00_0000 + host).to_be_bytes()), now);
                 }
             }
-            let error = (seen.count(now) / f64::from(number) - 1.0).abs();
-            assert!(error < 0.08, "{number}: {}", seen.count(now));
+            let error = (seen.count(now) - f64::from(number)).abs();
+            // Two of a few hosts may have the same register.
+            assert!(error < 0.08 * f64::from(number) + 2.0, "{number}: {}", seen.count(now));
         }
     }
 

@@ -14,8 +14,8 @@ use super::{json, written};
 use crate::api::model::{Allowed, Counted, FailedLine, PastBan, Reason, Why};
 use crate::problem::printable;
 
-/// Where the right column begins.
-const INDENT: usize = 11;
+/// Where the right column begins: behind a blank after `119 min ago`, the longest there is to the left.
+const INDENT: usize = 12;
 
 /// What `why` takes.
 #[derive(Debug, clap::Args)]

@@ -83,7 +83,7 @@ fn the_story_of_a_banned_host_has_its_lines_its_failregex_and_what_came_since_al
     for part in [
         "spam, which closes tcp/25",
         "for 2 failures",
-        "\ndropped    1 packet, ",
+        "\ndropped     1 packet, ",
         written[0].as_str(),
         written[1].as_str(),
         "blocker unban 192.0.2.7\n",

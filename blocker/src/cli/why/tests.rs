@@ -72,22 +72,22 @@ fn a_banned_hosts_story_stands_in_two_columns_with_times_that_need_no_clock() {
     });
     let expected = r#"192.0.2.7 is banned by spam for another 60 min
 
-jail       spam, which closes tcp/25
-since      12 s ago, for 5 failures
-ends       in 60 min
-ban        number 2; the next one lasts 4 h or more
-dropped    1,234 packets, the last 3 s ago
-2 min ago  #1 bad 192.0.2.7
-12 s ago   #1 bad 192.0.2.7 \u{1b}[2J
-failregex  #1 ^bad <HOST>$
+jail        spam, which closes tcp/25
+since       12 s ago, for 5 failures
+ends        in 60 min
+ban         number 2; the next one lasts 4 h or more
+dropped     1,234 packets, the last 3 s ago
+2 min ago   #1 bad 192.0.2.7
+12 s ago    #1 bad 192.0.2.7 \u{1b}[2J
+failregex   #1 ^bad <HOST>$
 
-before     41 earlier bans
-2 d ago    auth  until 27 h ago
+before      41 earlier bans
+2 d ago     auth  until 27 h ago
 
-undo it    blocker unban 192.0.2.7
-for good   networks = ["192.0.2.7"] under [allow] in blocker.toml, for all jails;
-           or ignoreip = 192.0.2.7 in [spam], for that jail alone;
-           beside what stands there already, and then `blocker reload`
+undo it     blocker unban 192.0.2.7
+for good    networks = ["192.0.2.7"] under [allow] in blocker.toml, for all jails;
+            or ignoreip = 192.0.2.7 in [spam], for that jail alone;
+            beside what stands there already, and then `blocker reload`
 "#;
     assert_eq!(plain(&why), expected);
     let coloured = text(&why, now());
@@ -111,12 +111,12 @@ fn a_ban_by_hand_of_a_network_that_is_not_enforced_says_all_three() {
     let text = plain(&why);
     for part in [
         "192.0.2.7 is banned by spam without an end\n",
-        "\nbanned     all of 192.0.2.0/24\n",
+        "\nbanned      all of 192.0.2.0/24\n",
         "somebody has asked for it by hand\n",
-        "\nends       never by itself\n",
-        "\nban        number 2; the next one has no end\n",
-        "\ndropped    the kernel does not tell\n",
-        "\nBUT        the kernel does not enforce it yet",
+        "\nends        never by itself\n",
+        "\nban         number 2; the next one has no end\n",
+        "\ndropped     the kernel does not tell\n",
+        "\nBUT         the kernel does not enforce it yet",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -147,16 +147,26 @@ fn of_a_host_that_is_not_banned_it_says_what_counts_and_what_the_last_ban_was_fo
     });
     let expected = "192.0.2.7 is not banned\n\
         \n\
-        counted    1 of the 5 failures within 10 min for which spam bans\n\
-        40 s ago   #1 bad 192.0.2.7\n\
-        failregex  #1 ^bad <HOST>$\n\
+        counted     1 of the 5 failures within 10 min for which spam bans\n\
+        40 s ago    #1 bad 192.0.2.7\n\
+        failregex   #1 ^bad <HOST>$\n\
         \n\
-        before     1 earlier ban\n\
-        5 min ago  spam  lifted by hand, all of 192.0.2.0/24\n\
-        the last   of them was made for these lines:\n\
-        5 min ago  #1 bad before\n\
-        failregex  #1 ^bad <HOST>$\n";
+        before      1 earlier ban\n\
+        5 min ago   spam  lifted by hand, all of 192.0.2.0/24\n\
+        the last    of them was made for these lines:\n\
+        5 min ago   #1 bad before\n\
+        failregex   #1 ^bad <HOST>$\n";
     assert_eq!(plain(&why), expected);
+}
+
+#[test]
+fn the_longest_time_is_told_apart_from_its_line() {
+    let mut why = of("192.0.2.7");
+    let mut long_ago = reason("192.0.2.7");
+    long_ago.lines = vec![line(119 * 60, "bad 192.0.2.7")];
+    why.bans.push(long_ago);
+    let text = plain(&why);
+    assert!(text.contains("\n119 min ago #1 bad 192.0.2.7\n"), "{text}");
 }
 
 #[test]
@@ -176,9 +186,9 @@ fn what_spares_a_host_is_named() {
         lines: Vec::new(),
     });
     let expected = "192.0.2.7 is not banned, and cannot be: the allowlist covers it\n\
-        allowed    by `192.0.2.0/24` in `networks` under [allow] in blocker.toml\n\
+        allowed     by `192.0.2.0/24` in `networks` under [allow] in blocker.toml\n\
         \n\
-        ignored    in jail spam: its `ignoreip` covers it, by `192.0.2.0/28`\n";
+        ignored     in jail spam: its `ignoreip` covers it, by `192.0.2.0/28`\n";
     assert_eq!(plain(&why), expected);
     why.bans.push(reason("192.0.0.0/16"));
     let text = plain(&why);

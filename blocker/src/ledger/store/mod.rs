@@ -33,7 +33,7 @@ use crate::ban::{Ban, Expiry, JailId, Subject};
 
 /// Rows of history that are kept at the most, about 100 bytes each.
 const MOST_HISTORY: i64 = 2_000_000;
-/// Rows of it, the latest, beside which the lines are kept that led to a ban: 5 KB each at the most, and 1 KB as a rule.
+/// Rows of it, the latest, beside which the lines are kept that led to a ban: 8 KB each at the most, and 1 KB as a rule.
 const MOST_REASONS: i64 = 100_000;
 /// After this, bans that are over and events that are too old are removed from the database.
 const TIDY: SignedDuration = SignedDuration::from_secs(60);

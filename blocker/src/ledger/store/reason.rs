@@ -12,6 +12,8 @@ use crate::ban::Evidence;
 
 /// Bytes of a failregex that are kept.
 const MOST_OF_FAILREGEX: usize = 1024;
+/// Bytes of all of it: in JSON, a control character takes six times its room.
+const MOST: usize = 8 * 1024;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Text<'a> {
@@ -45,7 +47,11 @@ pub(super) fn text(evidence: &[Evidence], since: Timestamp) -> Option<Box<str>> 
         let before = since.as_microsecond().saturating_sub(time.as_microsecond());
         text.lines.push((before, at, Cow::Borrowed(line)));
     }
-    serde_json::to_string(&text).ok().map(String::into_boxed_str)
+    let json = serde_json::to_string(&text).ok()?;
+    match evidence {
+        [_, later @ ..] if json.len() > MOST && !later.is_empty() => self::text(later, since),
+        _ => Some(json.into_boxed_str()),
+    }
 }
 
 /// The lines of such a text; none where it is not understood.
@@ -102,6 +108,20 @@ mod tests {
         for text in ["", "{}", "[1]", r#"{"failregex":[],"lines":[[0,7,"x"]]}"#, "\u{0}"] {
             assert!(evidence(text, at(0)).is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn of_lines_full_of_control_characters_the_latest_are_kept() {
+        let one = |second| Evidence {
+            time: at(second),
+            line: "\u{1}".repeat(512).into(),
+            number: 0,
+            failregex: "^x".into(),
+        };
+        let lines: Vec<Evidence> = (0..10).map(one).collect();
+        let text = text(&lines, at(9)).unwrap();
+        assert!(text.len() <= MOST, "{}", text.len());
+        assert_eq!(evidence(&text, at(9)), lines[8..]);
     }
 
     #[test]

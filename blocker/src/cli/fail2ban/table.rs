@@ -28,7 +28,7 @@ const LEVEL: &str = "start the agent with `BLOCKER_LOG=debug` in its environment
 const STATE: &str = "write `folder = \"DIR\"` under `[state]` in blocker.toml, or type `blocker run --state DIR`";
 const HISTORY: &str =
     "write `history = \"30d\"` under `[state]` in blocker.toml, which says how long earlier bans count";
-const NO_LINES: &str = "no lines are kept with a ban, so there is nothing to bound";
+const LINES: &str = "the last ten lines that led to a ban are kept with it, and `blocker why IP` shows them";
 
 /// Options of `fail2ban-client` itself, which stand before its command.
 pub(super) const OPTIONS: &[(&[&str], Answer)] = &[
@@ -92,8 +92,8 @@ pub(super) const ROWS: &[(&str, Answer)] = &[
     ("get syslogsocket", Do(LOG)),
     ("set dbfile *", Do(STATE)),
     ("get dbfile", Do(STATE)),
-    ("set dbmaxmatches *", Do(NO_LINES)),
-    ("get dbmaxmatches", Do(NO_LINES)),
+    ("set dbmaxmatches *", Do(LINES)),
+    ("get dbmaxmatches", Do(LINES)),
     ("set dbpurgeage *", Do(HISTORY)),
     ("get dbpurgeage", Do(HISTORY)),
     ("set JAIL banip IP...", Type("blocker ban {IP} --jail {JAIL}")),
@@ -143,7 +143,7 @@ pub(super) const ROWS: &[(&str, Answer)] = &[
     ("set JAIL bantime VALUE", Set("bantime")),
     ("set JAIL usedns VALUE", Set("usedns")),
     ("set JAIL maxretry VALUE", Set("maxretry")),
-    ("set JAIL maxmatches *", Do(NO_LINES)),
+    ("set JAIL maxmatches *", Do(LINES)),
     ("set JAIL addaction *", Do(ACTIONS)),
     ("set JAIL delaction *", Do(ACTIONS)),
     ("set JAIL action *", Do(ACTIONS)),
@@ -155,7 +155,7 @@ pub(super) const ROWS: &[(&str, Answer)] = &[
     ("get JAIL failregex", Type(LIST)),
     ("get JAIL ignoreregex", Type(LIST)),
     ("get JAIL datepattern", Type(LIST)),
-    ("get JAIL maxmatches", Do(NO_LINES)),
+    ("get JAIL maxmatches", Do(LINES)),
     ("get JAIL actions", Do(ACTIONS)),
     ("get JAIL action *", Do(ACTIONS)),
     ("get JAIL actionproperties *", Do(ACTIONS)),

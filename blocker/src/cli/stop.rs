@@ -98,7 +98,9 @@ fn end(namespace: &Namespace) -> Result<bool> {
     let Some(agent) = namespace.running()? else {
         return Ok(false);
     };
-    if Client::new(&Where::default())?.tell("/v1/stop").is_err() {
+    let told = Client::new(&Where::default())?.tell("/v1/stop");
+    // One that has ended meanwhile may have left its number to another process.
+    if told.is_err() && namespace.running()? == Some(agent) {
         // An agent whose socket is gone, or that is too busy to answer on it, hears the signal.
         match kill(agent, Signal::SIGTERM) {
             Ok(()) | Err(Errno::ESRCH) => {}

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use blocker_lab::network::SPAMMERS;
 use blocker_lab::smtp::Reach;
-use blocker_tests::agent::Agent;
 use blocker_tests::four_jails::{JAILS, fill, settled};
 use blocker_tests::knocking::{Knocking, Observer};
 use blocker_tests::on_both_firewalls;

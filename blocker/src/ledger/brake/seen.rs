@@ -170,13 +170,15 @@ fn ipv6(line: &[u8], begin: usize) -> Option<(IpAddr, usize)> {
     {
         return None;
     }
-    let is_part = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b':';
+    // An IPv4 address may be written as one of IPv6, with its dots.
+    let is_part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let word = &word[..word.iter().position(|byte| !is_part(byte)).unwrap_or(word.len())];
     if word.len() <= 2 || !word.contains(&b':') {
         return None;
     }
-    let address: Ipv6Addr = std::str::from_utf8(word).ok()?.parse().ok()?;
-    Some((address.into(), begin + word.len()))
+    let text = std::str::from_utf8(word).ok()?.trim_end_matches('.');
+    let address: Ipv6Addr = text.parse().ok()?;
+    Some((address.to_canonical(), begin + word.len()))
 }
 
 #[cfg(test)]
@@ -201,6 +203,7 @@ mod tests {
             ("connect from x[2001:db8::7]: 554", vec!["2001:db8::7"]),
             ("rip=2001:db8::7, session", vec!["2001:db8::7"]),
             ("[IPv6:2001:db8::7]", vec!["2001:db8::7"]),
+            ("rip=::ffff:192.0.2.7, lip=::1", vec!["192.0.2.7", "::1"]),
             ("from 192.0.2.9: refused.", vec!["192.0.2.9"]),
             ("version 3.7.11 of postfix-3.5.6.1.2.3 at 12:34:56", vec![]),
             ("", vec![]),

@@ -100,6 +100,12 @@ impl Text {
                 AnsiColor::Green,
                 format!("{address} is not banned, and cannot be: the allowlist covers it"),
             ),
+            [] if address.contains('/') => (
+                AnsiColor::Green,
+                format!(
+                    "{address} is not banned as a network; `blocker bans --network {address}` shows hosts in it that are"
+                ),
+            ),
             [] => (AnsiColor::Green, format!("{address} is not banned")),
             bans => {
                 let jails: Vec<String> = bans.iter().map(|reason| printable(&reason.ban.jail)).collect();

@@ -67,7 +67,7 @@ fn run(ground: &Ground) -> Result<Report> {
         });
         report.add(Table::of(
             &format!("within which {part} were banned"),
-            Unit::Seconds,
+            Unit::Milliseconds,
             rows.collect::<Result<_>>()?,
         ));
     }

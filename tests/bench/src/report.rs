@@ -277,7 +277,7 @@ mod tests {
             took: Duration::ZERO,
         };
         let machine = Machine::default();
-        let all = all(&[outcome.clone()], &machine);
+        let all = all(std::slice::from_ref(&outcome), &machine);
         assert_eq!(all["name"], "all");
         assert_eq!(all["targets"][0]["bench"], "thing");
         assert_eq!(all["targets"][0]["met"], false);

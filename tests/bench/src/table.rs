@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Bound, Report, Table, Target, Unit};
+use crate::report::{Bound, Report, Table, Target};
 use crate::statistics::{Figure, Samples};
 
 /// What is said in the place of a figure that is not to be believed.
@@ -140,6 +140,7 @@ fn aligned(lines: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Unit;
 
     fn report() -> Report {
         let rows = [

@@ -36,7 +36,7 @@ pub(super) enum Filter {
     /// As blocker does, it counts for each host.
     NftPreroutingCounting,
     NftIngress,
-    XdpFilter,
+    XdpTools,
     OursPrerouting,
     OursIngress,
     OursGeneric,
@@ -56,7 +56,7 @@ impl Filter {
         Self::NftPrerouting,
         Self::NftPreroutingCounting,
         Self::NftIngress,
-        Self::XdpFilter,
+        Self::XdpTools,
         Self::OursPrerouting,
         Self::OursIngress,
         Self::OursGeneric,
@@ -76,7 +76,7 @@ impl Filter {
             Self::NftPrerouting => "nft set, inet prerouting raw",
             Self::NftPreroutingCounting => "nft set that counts for each host, inet prerouting raw",
             Self::NftIngress => "nft set, netdev ingress",
-            Self::XdpFilter => "xdp-filter, generic, 10,000",
+            Self::XdpTools => "xdp-filter, generic, 10,000",
             Self::OursPrerouting => "blocker, nftables at prerouting",
             Self::OursIngress => "blocker, nftables at ingress",
             Self::OursGeneric => "blocker, generic XDP",
@@ -88,7 +88,7 @@ impl Filter {
     pub(super) const fn bans(self) -> u32 {
         match self {
             Self::Rules(_, rules) => rules,
-            Self::XdpFilter => xdp_filter::MOST,
+            Self::XdpTools => xdp_filter::MOST,
             _ => BANS,
         }
     }
@@ -113,7 +113,7 @@ impl Filter {
             Self::NftPrerouting => rules::nft(host, prerouting, "", bans)?,
             Self::NftPreroutingCounting => rules::nft(host, prerouting, "counter;", bans)?,
             Self::NftIngress => rules::nft(host, &ingress, "", bans)?,
-            Self::XdpFilter => {
+            Self::XdpTools => {
                 let pins = Path::new("/sys/fs/bpf");
                 let mut program = xdp_filter::load(&tools.xdp, Features::Ip, bans, pins)?;
                 program.attach(interface)?;

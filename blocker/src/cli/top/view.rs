@@ -1,4 +1,4 @@
-//! Draws what is known. Nothing that came from a log or a configuration reaches the terminal but through [`printable`].
+//! Draws what is known. Nothing that came from a log or a configuration reaches the terminal but through [`printable`](crate::problem::printable).
 
 mod head;
 mod look;

@@ -2,7 +2,7 @@
 //!
 //! Whatever can be searched in linear time goes to `regex`. Look-around, back references, conditions and atomic groups go to
 //! `fancy-regex`, which backtracks; there limits on the text
-//! and on the steps back bound what an attacker's line can cost. Nearly all lines are settled before that: see [`linear`] and [`relaxed`].
+//! and on the steps back bound what an attacker's line can cost. Nearly all lines are settled before that, by `linear` and `relaxed`.
 
 pub(super) mod content;
 mod engine;

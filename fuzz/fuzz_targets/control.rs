@@ -212,6 +212,16 @@ fn judge_it(ask: Ask) {
             };
             let _gone = reply.send(answer);
         }
+        Ask::Why(subject, reply) => {
+            let _gone = reply.send(model::Why {
+                address: subject.to_string(),
+                bans: Vec::new(),
+                allowed: None,
+                jails: Vec::new(),
+                past: Vec::new(),
+                past_total: 0,
+            });
+        }
         Ask::Unban(which, reply) => {
             assert_ne!(which, Which::default(), "all bans are lifted by mistake");
             let known = which.jail.as_deref().is_none_or(|jail| jail == "spam");

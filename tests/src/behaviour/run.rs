@@ -15,8 +15,8 @@ use crate::eventually;
 
 /// How long a ban lasts that shall be over.
 const SHORT: Duration = Duration::from_millis(20);
-/// After this it is over by every clock: the kernel's coarse one is up to 10 ms behind.
-const OVER: Duration = Duration::from_millis(60);
+/// After this it is over by every clock: XDP's ticks are of 67 ms, and the kernel's coarse clock is up to 10 ms behind.
+const OVER: Duration = Duration::from_millis(150);
 
 /// A firewall in place, and a way to send frames to it.
 pub trait Ground {

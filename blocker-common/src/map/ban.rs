@@ -11,11 +11,11 @@ use super::{MAX_JAILS, MAX_SCOPES, Scopes};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ban {
-    /// End of the ban in [ticks](ticks); [`Ban::FOREVER`] never comes. Where scopes end at different times, the latest end.
+    /// End of the ban in [ticks]; [`Ban::FOREVER`] never comes. Where scopes end at different times, the latest end.
     pub until: u32,
     /// Packets that it covered since it was made. It stays at [`Ban::MOST_PACKETS`] or a little above.
     pub packets: u32,
-    /// When the latest of them came, in [ticks](ticks); 0 before the first.
+    /// When the latest of them came, in [ticks]; 0 before the first.
     pub last_packet: u32,
     /// What it covers.
     pub terms: Terms,

@@ -7,6 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use blocker_common::map::Ban;
 use blocker_tests::agent::Agent;
 use blocker_tests::eventually_within;
 use blocker_tests::four_jails::{fill, four_jails, settled};
@@ -97,13 +98,17 @@ fn sized_to_fit() -> Result<Vec<(String, Samples)>> {
     of_kernel(&agent, MANY)
 }
 
+/// The kernel's number of a hash, `BPF_MAP_TYPE_HASH`.
+const HASH: u64 = 1;
+
 /// What all maps take for each of so many bans, and what the map of IPv4 hosts does.
 fn of_kernel(agent: &Agent, bans: u32) -> Result<Vec<(String, Samples)>> {
     let maps = maps(agent)?;
     let a_ban = |bytes: u64| Samples::once(bytes as f64 / f64::from(bans));
     let all = maps.iter().map(|map| map.memory).sum();
-    // Its keys have four bytes and its values 40; that of IPv6 networks has keys of eight.
-    let hosts = maps.iter().find(|map| (map.key, map.value) == (4, 40));
+    // Its keys have four bytes; that of IPv6 networks has keys of eight.
+    let is_theirs = |map: &&Map| (map.kind, map.key, map.value) == (HASH, 4, size_of::<Ban>() as u64);
+    let hosts = maps.iter().find(is_theirs);
     let hosts = hosts.context("the agent has no map of IPv4 hosts")?;
     Ok(vec![
         (
@@ -122,6 +127,8 @@ struct Map {
     id: u64,
     key: u64,
     value: u64,
+    /// By the kernel's number.
+    kind: u64,
     entries: u64,
     memory: u64,
 }
@@ -154,6 +161,7 @@ fn map(fdinfo: &str) -> Option<Map> {
         id: field("map_id")?,
         key: field("key_size")?,
         value: field("value_size")?,
+        kind: field("map_type")?,
         entries: field("max_entries")?,
         memory: field("memlock")?,
     })

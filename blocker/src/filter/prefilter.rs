@@ -22,13 +22,6 @@ pub struct Words(u128);
 impl Words {
     /// Of a line that nobody has looked at, and that may hold any.
     pub const ANY: Self = Self(u128::MAX);
-
-    /// A place for what is known of lines with these literals; others may share it.
-    pub(super) const fn place(self) -> usize {
-        // Multiplied by 2 to the 64 through the golden ratio, neighbours lie apart.
-        let folded = (self.0 as u64) ^ (self.0 >> 64) as u64;
-        (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
-    }
 }
 
 /// What a text must hold for an expression to match it.

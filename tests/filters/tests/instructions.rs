@@ -116,5 +116,5 @@ fn a_line_through_four_jails_takes_no_more_instructions_than_it_did() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("jail.conf"), JAILS).unwrap();
     let config = folder.path().to_str().unwrap();
-    holds("four jails", &["replay", "LOG", "--config", config], 36_100.0);
+    holds("four jails", &["replay", "LOG", "--config", config], 25_100.0);
 }

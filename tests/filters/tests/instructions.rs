@@ -123,7 +123,7 @@ fn a_line_through_four_jails_takes_no_more_instructions_than_it_did() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("jail.conf"), JAILS).unwrap();
     let config = folder.path().to_str().unwrap();
-    // The same build gave 25,100, 35,800, 36,100 and 42,600: what a start takes seems to differ from one to the next, and this is the
+    // Nearly the same code gave 25,100, 35,800, 36,100 and 42,600: what a start takes seems to differ from one to the next, and this is the
     // difference of two. Until that is mended, only what is far beyond is told.
     at_most("four jails", &["replay", "LOG", "--config", config], 62_000.0);
 }

@@ -7,11 +7,12 @@
 //! | [`IPV6_HOSTS`] | hash, grows | address, 16 bytes | [`Ban`] |
 //! | [`IPV4_NETWORKS`] | trie | prefix length, 4 bytes, 4 zeros: what follows it is to be aligned | [`Ban`] |
 //! | [`IPV6_NETWORKS`] | trie | prefix length, 16 bytes | [`Ban`] |
-//! | [`ENDS`] | hash, grows | [`Ban::ends`] | [`Ends`] |
+//! | [`ENDS`] | hash, grows | the key in [`Terms`] | [`Ends`] |
 //! | [`IPV4_ALLOWED`] | trie | prefix length, 4 bytes | 1 byte, nothing |
 //! | [`IPV6_ALLOWED`] | trie | prefix length, 16 bytes | 1 byte, nothing |
 //! | [`TCP_PORTS`], [`UDP_PORTS`] | array of [`PORTS`] | destination port | the [`Scopes`] it belongs to |
 //! | [`SETTINGS`] | array of 1 | 0 | [`Settings`] |
+//! | [`CLOCK`] | per-CPU array of 1 | 0 | [`Moment`] |
 //! | [`COUNTERS`] | per-CPU array of [`COUNTER_SLOTS`] | [`counter_slot`] | [`Counter`] |
 //! | [`CARRIED`] | array of [`COUNTER_SLOTS`] | [`counter_slot`] | [`Counter`] |
 //! | [`JAILS`] | array of [`MAX_JAILS`] | index of the jail | its name, zeros behind |
@@ -23,13 +24,13 @@
 mod ban;
 mod ends;
 
-pub use self::ban::Ban;
+pub use self::ban::{Ban, Covered, TICK_SHIFT, Terms, ticks};
 pub use self::ends::Ends;
 
 use crate::packet::{Family, Protocol};
 
 /// Version of this layout. Maps pinned under another are not taken over as they are.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Map of the banned IPv4 addresses.
 pub const IPV4_HOSTS: &str = "IPV4_HOSTS";
@@ -53,6 +54,8 @@ pub const TCP_PORTS: &str = "TCP_PORTS";
 pub const UDP_PORTS: &str = "UDP_PORTS";
 /// Map of the one [`Settings`].
 pub const SETTINGS: &str = "SETTINGS";
+/// Map of the time as the program last read it.
+pub const CLOCK: &str = "CLOCK";
 /// Map of what bans did, by jail, family and [`Outcome`].
 pub const COUNTERS: &str = "COUNTERS";
 /// Map of what was counted by programs before this one. The program does not read it.
@@ -113,6 +116,18 @@ impl Settings {
     }
 }
 
+/// The time as it was when the program last asked for it, on one CPU.
+///
+/// The kernel moves its coarse clock once in a jiffy, and the number of the jiffy is there to be read without calling anything.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The jiffy in which it was asked for.
+    pub jiffy: u64,
+    /// The time, in [ticks].
+    pub ticks: u64,
+}
+
 /// What became of a packet that a ban covers.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -163,7 +178,7 @@ pub const fn counter_slot(jail: u16, family: Family, outcome: Outcome) -> u32 {
     reason = "aya asks for a promise about the layout, given beside each type"
 )]
 mod pod {
-    // SAFETY: `repr(C)`: three `u64`, two `u32`, a `u16` and six `u8`: no padding, and every bit pattern is a value.
+    // SAFETY: `repr(C)`: four `u32`, one of them in a transparent type: no padding, and every bit pattern is a value.
     unsafe impl aya::Pod for super::Ban {}
     // SAFETY: `repr(C)`: 32 `u64`, 32 `u16`: no padding, and every bit pattern is a value.
     unsafe impl aya::Pod for super::Ends {}

@@ -6,9 +6,11 @@
 
 mod address;
 mod ip;
+mod plain;
 
 pub use self::address::{Address, Family};
 pub use self::ip::MAX_EXTENSION_HEADERS;
+pub use self::plain::{Plain, plain_ipv4, plain_ipv6};
 
 /// `EtherType` values, IEEE 802 numbers.
 mod ether_type {
@@ -28,11 +30,18 @@ const VLAN_LEN: usize = 4;
 pub trait Bytes {
     /// The `N` bytes from `offset`, or `None` where the frame ends before.
     fn array<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
+    /// The first `N` bytes, or `None` where they are not to be had at once.
+    fn head<const N: usize>(&self) -> Option<[u8; N]>;
 }
 
 impl Bytes for [u8] {
     fn array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.get(offset..offset.checked_add(N)?)?.try_into().ok()
+    }
+
+    fn head<const N: usize>(&self) -> Option<[u8; N]> {
+        self.first_chunk().copied()
     }
 }
 

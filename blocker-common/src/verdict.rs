@@ -4,8 +4,8 @@
 //! asked only once a ban was hit, so honest traffic does not pay for them. Networks are looked at only where there are any, from the
 //! narrowest to the widest: the first ban in force counts.
 
-use crate::map::{Ban, Ends, MAX_NESTED, Outcome, Scopes, Settings};
-use crate::packet::{Address, Bytes, Family, Parsed, Protocol, Unparsed, parse};
+use crate::map::{Ban, Covered, Ends, MAX_NESTED, Outcome, Scopes, Settings};
+use crate::packet::{Address, Bytes, Family, Packet, Parsed, Plain, Protocol, Unparsed, parse, plain_ipv4, plain_ipv6};
 
 /// A ban as a table holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +33,12 @@ pub trait Tables {
     fn ipv6_host(&self, source: &Address) -> Option<Held<Self::Place>>;
     /// What is held for the narrowest network around an address whose prefix has at most `prefix_len` bits.
     fn network(&self, source: &Address, prefix_len: u8) -> Option<Held<Self::Place>>;
-    /// When the scopes of a ban end, by its [`Ban::ends`].
+    /// When the scopes of a ban end, by their key.
     fn ends(&self, key: u32) -> Option<&Ends>;
     /// Whether the allowlist covers an address.
     fn is_allowed(&self, source: &Address) -> bool;
-    /// Now, in nanoseconds of `CLOCK_MONOTONIC`.
-    fn now(&self) -> u64;
+    /// Now, in [ticks](crate::map::ticks).
+    fn now(&self) -> u32;
 }
 
 /// What becomes of a packet.
@@ -63,18 +63,69 @@ pub struct Banned<Place> {
     pub family: Family,
     /// Where the ban lies that covers it.
     pub place: Place,
-    /// When it came, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub time: u64,
+    /// When it came, in [ticks](crate::map::ticks).
+    pub time: u32,
+    /// Bytes of its frame up to its end, as its IP header has it; none where that has not been looked at.
+    pub end: Option<usize>,
 }
 
 /// Judges a frame.
 #[inline(always)]
 pub fn verdict<T: Tables>(frame: &(impl Bytes + ?Sized), tables: &T) -> Verdict<T::Place> {
-    let packet = match parse(frame) {
-        Parsed::Packet(packet) => packet,
-        Parsed::Foreign => return Verdict::Pass,
-        Parsed::Unparsed(reason) => return Verdict::PassUnparsed(reason),
+    judge(frame, tables, |verdict| verdict)
+}
+
+/// Judges a frame, and does what is to be done then.
+///
+/// That is compiled anew for each way to a verdict. Where they come together, some with a place and some without, the verifier sees
+/// words that are now a pointer and now a number, and rejects the program.
+#[inline(always)]
+pub fn judge<T: Tables, R>(frame: &(impl Bytes + ?Sized), tables: &T, act: impl Fn(Verdict<T::Place>) -> R) -> R {
+    // What nearly all packets are, and nearly all tables say of them, has a way of its own through the program: short, and with
+    // everything in registers. What follows comes to the same.
+    if let Some(verdict) = plain_ipv4(frame).and_then(|packet| at_once(&packet, tables)) {
+        return act(verdict);
+    }
+    if let Some(verdict) = plain_ipv6(frame).and_then(|packet| at_once(&packet, tables)) {
+        return act(verdict);
+    }
+    act(match parse(frame) {
+        Parsed::Packet(packet) => of_packet(&packet, tables),
+        Parsed::Foreign => Verdict::Pass,
+        Parsed::Unparsed(reason) => Verdict::PassUnparsed(reason),
+    })
+}
+
+/// The verdict on a packet where one look-up settles it; `None` where there is more to look at.
+#[inline(always)]
+fn at_once<T: Tables>(packet: &Plain, tables: &T) -> Option<Verdict<T::Place>> {
+    let scopes = tables.port_scopes(packet.protocol, packet.destination_port);
+    if scopes == 0 {
+        return Some(Verdict::Pass);
+    }
+    let settings = tables.settings();
+    let source = &packet.source;
+    let found = match source.family() {
+        Family::Ipv4 if settings.in_use & Settings::IPV4_NETWORKS == 0 => tables.ipv4_host(source),
+        Family::Ipv6 if settings.in_use & (Settings::IPV6_HOSTS | Settings::IPV6_NETWORKS) == 0 => {
+            tables.ipv6_subnet(source)
+        }
+        Family::Ipv4 | Family::Ipv6 => return None,
     };
+    let Some(held) = found else {
+        return Some(Verdict::Pass);
+    };
+    if let Covered::Several { .. } = held.ban.terms.covered() {
+        return None;
+    }
+    Some(match in_force(&held, scopes, tables) {
+        Some(covering) => banned(&covering, source, Some(packet.end), &settings, tables),
+        None => Verdict::Pass,
+    })
+}
+
+#[inline(always)]
+fn of_packet<T: Tables>(packet: &Packet, tables: &T) -> Verdict<T::Place> {
     let scopes = match packet.destination_port {
         Some(port) => tables.port_scopes(packet.protocol, port),
         None => tables.settings().scopes(packet.protocol),
@@ -88,10 +139,21 @@ pub fn verdict<T: Tables>(frame: &(impl Bytes + ?Sized), tables: &T) -> Verdict<
         Family::Ipv4 => of_ipv4(source, scopes, &settings, tables),
         Family::Ipv6 => of_ipv6(source, scopes, &settings, tables),
     };
-    let Some(Covering { place, jail, time }) = found else {
-        return Verdict::Pass;
-    };
-    let outcome = if tables.is_allowed(source) {
+    match found {
+        Some(covering) => banned(&covering, source, None, &settings, tables),
+        None => Verdict::Pass,
+    }
+}
+
+#[inline(always)]
+fn banned<T: Tables>(
+    covering: &Covering<T::Place>,
+    source: &Address,
+    end: Option<usize>,
+    settings: &Settings,
+    tables: &T,
+) -> Verdict<T::Place> {
+    let outcome = if !covering.is_clear && tables.is_allowed(source) {
         Outcome::Allowed
     } else if settings.dry_run != 0 {
         Outcome::WouldDrop
@@ -100,10 +162,11 @@ pub fn verdict<T: Tables>(frame: &(impl Bytes + ?Sized), tables: &T) -> Verdict<
     };
     Verdict::Banned(Banned {
         outcome,
-        jail,
+        jail: covering.jail,
         family: source.family(),
-        place,
-        time,
+        place: covering.place,
+        time: covering.time,
+        end,
     })
 }
 
@@ -111,7 +174,8 @@ pub fn verdict<T: Tables>(frame: &(impl Bytes + ?Sized), tables: &T) -> Verdict<
 struct Covering<Place> {
     place: Place,
     jail: u16,
-    time: u64,
+    time: u32,
+    is_clear: bool,
 }
 
 #[inline(always)]
@@ -159,7 +223,7 @@ fn of_networks<T: Tables>(
         if let Some(covering) = in_force(&held, scopes, tables) {
             return Some(covering);
         }
-        prefix_len = held.ban.prefix_len.checked_sub(1)?;
+        prefix_len = held.ban.terms.prefix_len().checked_sub(1)?;
     }
     None
 }
@@ -167,22 +231,25 @@ fn of_networks<T: Tables>(
 #[inline(always)]
 fn in_force<T: Tables>(held: &Held<T::Place>, scopes: Scopes, tables: &T) -> Option<Covering<T::Place>> {
     let Held { ban, place } = held;
-    let scopes = scopes & ban.scopes;
-    if scopes == 0 {
+    let covered = ban.terms.covered();
+    if let Covered::One { scope, .. } = covered
+        && scopes & scope == 0
+    {
         return None;
     }
     let time = tables.now();
     if ban.until <= time {
         return None;
     }
-    let jail = match ban.ends {
-        0 => ban.jail,
-        key => tables.ends(key)?.in_force(scopes, time)?,
+    let jail = match covered {
+        Covered::One { jail, .. } => jail,
+        Covered::Several { ends } => tables.ends(ends)?.in_force(scopes, time)?,
     };
     Some(Covering {
         place: *place,
         jail,
         time,
+        is_clear: ban.terms.is_clear(),
     })
 }
 

@@ -22,20 +22,26 @@ use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
-use blocker_common::map::Outcome;
-use blocker_common::verdict::{Verdict, verdict};
+use blocker_common::map::{Ban, Outcome};
+use blocker_common::verdict::{Verdict, judge};
 
 use crate::maps::KernelTables;
 use crate::packet::Frame;
 
 /// Of the packets that one ban covers, one in so many is told of.
-const SAMPLE: u64 = 1024;
+const SAMPLE: u32 = 1024;
 
 /// Entry point. `frags` says that the program copes with frames spread over several buffers (kernel 5.18).
 #[xdp(frags)]
 pub fn blocker(ctx: XdpContext) -> u32 {
     let frame = Frame::new(&ctx);
-    let banned = match verdict(&frame, &KernelTables) {
+    judge(&frame, &KernelTables, |verdict| act(&ctx, &frame, verdict))
+}
+
+/// Carries a verdict out.
+#[inline(always)]
+fn act(ctx: &XdpContext, frame: &Frame<'_>, verdict: Verdict<*mut Ban>) -> u32 {
+    let banned = match verdict {
         Verdict::Pass => return XDP_PASS,
         Verdict::PassUnparsed(reason) => {
             maps::count_unparsed(reason);
@@ -43,10 +49,10 @@ pub fn blocker(ctx: XdpContext) -> u32 {
         }
         Verdict::Banned(banned) => banned,
     };
-    let packets = maps::count(&banned, frame.len());
-    if packets % SAMPLE == 1 {
+    let packets = maps::count(&banned, frame.len(banned.end));
+    if packets % SAMPLE == 0 {
         // Compiled in, and removed by the verifier as dead code unless the agent asks for debug logging.
-        debug!(&ctx, "packet {} that a ban of jail {} covers", packets, banned.jail);
+        debug!(ctx, "packet {} that a ban of jail {} covers", packets + 1, banned.jail);
     }
     match banned.outcome {
         Outcome::Dropped => XDP_DROP,

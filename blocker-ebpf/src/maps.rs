@@ -6,11 +6,11 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::btf_maps::{Array, HashMap, LpmTrie, PerCpuArray};
-use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns};
 use aya_ebpf::macros::btf_map;
 use blocker_common::map::{
-    Ban, COUNTER_SLOTS, Counter, DEFAULT_HOSTS, DEFAULT_NETWORKS, Ends, MAX_JAILS, PORTS, Scopes, Settings,
-    counter_slot,
+    Ban, COUNTER_SLOTS, Counter, DEFAULT_HOSTS, DEFAULT_NETWORKS, Ends, MAX_JAILS, Moment, PORTS, Scopes, Settings,
+    counter_slot, ticks,
 };
 use blocker_common::packet::{Address, Family, Protocol, Unparsed};
 use blocker_common::verdict::{Banned, Held, Tables};
@@ -47,6 +47,8 @@ static UDP_PORTS: Array<Scopes, PORTS> = Array::new();
 #[btf_map]
 static SETTINGS: Array<Settings, 1> = Array::new();
 #[btf_map]
+static CLOCK: PerCpuArray<Moment, 1> = PerCpuArray::new();
+#[btf_map]
 static COUNTERS: PerCpuArray<Counter, COUNTER_SLOTS> = PerCpuArray::new();
 // The program reads neither of the next two. They lie beside the others for the agent that comes after this one.
 #[btf_map]
@@ -72,11 +74,7 @@ fn held(place: *mut Ban) -> Held<*mut Ban> {
             until: (&raw const (*place).until).read_volatile(),
             packets: 0,
             last_packet: 0,
-            scopes: (&raw const (*place).scopes).read_volatile(),
-            ends: (&raw const (*place).ends).read_volatile(),
-            jail: (&raw const (*place).jail).read_volatile(),
-            prefix_len: (&raw const (*place).prefix_len).read_volatile(),
-            zeros: [0; 5],
+            terms: (&raw const (*place).terms).read_volatile(),
         }
     };
     Held { ban, place }
@@ -146,17 +144,32 @@ impl Tables for KernelTables {
         }
     }
 
-    /// The coarse clock (kernel 5.11) is milliseconds behind, and some 90 ns cheaper than the exact one.
+    /// The coarse clock (kernel 5.11) is milliseconds behind, and some 90 ns cheaper than the exact one. It moves once in a jiffy, and is
+    /// asked once in a jiffy: to read the jiffies is an instruction, to ask the clock a call.
     #[inline(always)]
-    fn now(&self) -> u64 {
+    fn now(&self) -> u32 {
         // SAFETY: the helper takes nothing and cannot fail.
-        unsafe { bpf_ktime_get_coarse_ns() }
+        let jiffy = unsafe { bpf_jiffies64() };
+        let Some(moment) = CLOCK.get_ptr_mut(0) else {
+            return u32::MAX;
+        };
+        // SAFETY: it is this CPU's own, as in `count`.
+        let moment = unsafe { &mut *moment };
+        if moment.jiffy != jiffy {
+            // SAFETY: as above.
+            let time = ticks(unsafe { bpf_ktime_get_coarse_ns() });
+            *moment = Moment {
+                jiffy,
+                ticks: time.into(),
+            };
+        }
+        moment.ticks as u32
     }
 }
 
-/// Counts a packet of `len` bytes for its jail, and for what covers it; says how many that has covered now.
+/// Counts a packet of `len` bytes for its jail, and for what covers it; says how many that had covered before.
 #[inline(always)]
-pub fn count(banned: &Banned<*mut Ban>, len: usize) -> u64 {
+pub fn count(banned: &Banned<*mut Ban>, len: usize) -> u32 {
     if let Some(counter) = COUNTERS.get_ptr_mut(counter_slot(banned.jail, banned.family, banned.outcome)) {
         // SAFETY: the slot is this CPU's own, and XDP programs do not interrupt each other on one CPU.
         let counter = unsafe { &mut *counter };
@@ -167,9 +180,12 @@ pub fn count(banned: &Banned<*mut Ban>, len: usize) -> u64 {
     // SAFETY: the kernel gave the place for this call of the program. Other processors add there too, atomically as here; of several
     // times any is right.
     unsafe {
-        atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*place).packets, 1);
+        let before = (&raw const (*place).packets).read_volatile();
+        if before < Ban::MOST_PACKETS {
+            atomic_xadd::<u32, u32, { AtomicOrdering::Relaxed }>(&raw mut (*place).packets, 1);
+        }
         (&raw mut (*place).last_packet).write_volatile(banned.time);
-        (&raw const (*place).packets).read_volatile()
+        before
     }
 }
 

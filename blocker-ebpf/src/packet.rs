@@ -25,9 +25,15 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Bytes in all buffers of the frame.
+    /// Bytes in all buffers of the frame, whose packet goes up to `end` if that is known.
+    ///
+    /// A packet that ends within the first buffer has no other, and the kernel need not be asked.
     #[inline(always)]
-    pub fn len(&self) -> usize {
+    pub fn len(&self, end: Option<usize>) -> usize {
+        let here = self.end - self.start;
+        if end.is_some_and(|end| end <= here) {
+            return here;
+        }
         // SAFETY: the context is the one that the kernel handed to this call of the program.
         unsafe { bpf_xdp_get_buff_len(self.ctx.as_ptr().cast()) as usize }
     }
@@ -43,6 +49,12 @@ impl Bytes for Frame<'_> {
         // SAFETY: `at` to `at + N` lies within the packet, checked above in the form that the verifier recognises; a byte array
         // needs no alignment.
         Some(unsafe { *(at as *const [u8; N]) })
+    }
+
+    #[inline(always)]
+    fn head<const N: usize>(&self) -> Option<[u8; N]> {
+        // SAFETY: the bytes lie within the packet; otherwise as above.
+        (self.start + N <= self.end).then(|| unsafe { *(self.start as *const [u8; N]) })
     }
 }
 

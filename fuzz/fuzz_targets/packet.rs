@@ -4,7 +4,7 @@
 //! independent parser reads it.
 #![no_main]
 
-use blocker_common::packet::{Address, Family, MAX_EXTENSION_HEADERS, Packet, Parsed, Protocol, parse};
+use blocker_common::packet::{Address, Family, MAX_EXTENSION_HEADERS, Packet, Parsed, Protocol, parse, plain_ipv4, plain_ipv6};
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../../blocker-common/src/packet/tests/independent.rs"]

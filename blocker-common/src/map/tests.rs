@@ -16,10 +16,41 @@ fn every_jail_family_and_outcome_has_a_slot_of_its_own() {
 
 #[test]
 fn map_values_have_the_layout_the_kernel_was_compiled_with() {
-    assert_eq!(size_of::<Ban>(), 40);
+    assert_eq!(size_of::<Ban>(), 16);
     assert_eq!(size_of::<Ends>(), 32 * 8 + 32 * 2);
     assert_eq!(size_of::<Settings>(), 16);
     assert_eq!(size_of::<Counter>(), 16);
+}
+
+#[test]
+fn what_a_ban_covers_comes_back_from_its_word() {
+    for (prefix_len, scope, jail) in [(32, 0, 0), (128, 31, 255), (0, 7, 100), (64, 16, 1)] {
+        for is_clear in [true, false] {
+            let terms = Terms::one(prefix_len, scope, jail).with_clear(is_clear);
+            let covered = Covered::One {
+                scope: 1 << scope,
+                jail,
+            };
+            assert_eq!(
+                (terms.prefix_len(), terms.is_clear(), terms.covered()),
+                (prefix_len, is_clear, covered)
+            );
+            let ends = Terms::MAX_ENDS - 1 - u32::from(jail);
+            let terms = Terms::several(prefix_len, ends).with_clear(is_clear);
+            let covered = Covered::Several { ends };
+            assert_eq!(
+                (terms.prefix_len(), terms.is_clear(), terms.covered()),
+                (prefix_len, is_clear, covered)
+            );
+        }
+    }
+}
+
+#[test]
+fn ticks_end_with_what_a_word_holds() {
+    assert_eq!(ticks((1 << TICK_SHIFT) - 1), 0);
+    assert_eq!(ticks(1 << TICK_SHIFT), 1);
+    assert_eq!(ticks(u64::MAX), u32::MAX);
 }
 
 #[test]

@@ -17,8 +17,8 @@ mod next_header {
     pub const DESTINATION_OPTIONS: u8 = 60;
 }
 
-const IPV4_MIN_LEN: usize = 20;
-const IPV6_LEN: usize = 40;
+pub(super) const IPV4_MIN_LEN: usize = 20;
+pub(super) const IPV6_LEN: usize = 40;
 /// More than the longest headers take together.
 const OFFSET_MASK: usize = 0x7fff;
 const _: () = assert!(22 + IPV6_LEN + MAX_EXTENSION_HEADERS * 2048 < OFFSET_MASK);
@@ -131,7 +131,7 @@ static EXTENSION_HEADERS: [u8; 256] = {
 };
 
 #[inline(always)]
-const fn protocol(number: u8) -> Option<Protocol> {
+pub(super) const fn protocol(number: u8) -> Option<Protocol> {
     match number {
         next_header::TCP => Some(Protocol::Tcp),
         next_header::UDP => Some(Protocol::Udp),

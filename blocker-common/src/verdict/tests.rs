@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use etherparse::PacketBuilder;
 
 use super::*;
-use crate::map::Ban;
+use crate::map::{Ban, Terms};
 
 const SPAMMER: [u8; 4] = [192, 0, 2, 7];
 const SPAMMER_V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
@@ -16,7 +16,7 @@ const JAIL: u16 = 3;
 /// Port 25 of TCP in one scope, 587 in another, 5060 of UDP in a third.
 #[derive(Default)]
 struct Memory {
-    now: u64,
+    now: u32,
     dry_run: bool,
     /// By address and prefix length; a host has all bits.
     bans: HashMap<(Octets, u8), Ban>,
@@ -42,20 +42,16 @@ fn network(address: &Address, prefix_len: u8) -> Octets {
 }
 
 impl Memory {
-    fn at(now: u64) -> Self {
+    fn at(now: u32) -> Self {
         Self { now, ..Self::default() }
     }
 
-    fn with(mut self, address: Octets, prefix_len: u8, until: u64, scopes: Scopes) -> Self {
+    fn with(mut self, address: Octets, prefix_len: u8, until: u32, scope: Scopes) -> Self {
         let ban = Ban {
             until,
             packets: 0,
             last_packet: 0,
-            scopes,
-            jail: JAIL,
-            prefix_len,
-            ends: 0,
-            zeros: [0; 5],
+            terms: Terms::one(prefix_len, scope.trailing_zeros() as u8, JAIL),
         };
         self.bans.insert((address, prefix_len), ban);
         self
@@ -132,14 +128,14 @@ impl Tables for Memory {
         self.allowed.contains(source.octets())
     }
 
-    fn now(&self) -> u64 {
+    fn now(&self) -> u32 {
         self.clock_reads.set(self.clock_reads.get() + 1);
         self.now
     }
 }
 
-/// The spammer is banned on port 25 until 1,000 ns, by either IP version.
-fn one_ban(now: u64) -> Memory {
+/// The spammer is banned on port 25 until the 1,000th tick, by either IP version.
+fn one_ban(now: u32) -> Memory {
     let banned = Memory::at(now).with(v4(SPAMMER), 32, 1_000, SMTP);
     banned.with(SPAMMER_V6, 128, 1_000, SMTP)
 }
@@ -167,10 +163,26 @@ fn tcp_v6(source: [u8; 16], port: u16) -> Vec<u8> {
 
 /// What became of the packet, for which jail, by a ban on how many bits; none where it passed without one.
 fn judge(frame: &[u8], tables: &Memory) -> Option<(Outcome, u16, u8)> {
-    match verdict(frame, tables) {
+    let fact = |verdict: Verdict<(Octets, u8)>| match verdict {
         Verdict::Pass => None,
         Verdict::PassUnparsed(reason) => panic!("unparsed: {reason:?}"),
         Verdict::Banned(banned) => Some((banned.outcome, banned.jail, banned.place.1)),
+    };
+    let at_once = fact(verdict(frame, tables));
+    assert_eq!(at_once, fact(verdict(&Piecemeal(frame), tables)), "the long way round");
+    at_once
+}
+
+/// A frame of which nothing is to be had at once.
+struct Piecemeal<'a>(&'a [u8]);
+
+impl Bytes for Piecemeal<'_> {
+    fn array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.0.array(offset)
+    }
+
+    fn head<const N: usize>(&self) -> Option<[u8; N]> {
+        None
     }
 }
 
@@ -212,8 +224,8 @@ fn an_honest_host_passes_without_clock_and_allowlist_being_read() {
     assert_eq!((tables.clock_reads.get(), tables.allowlist_reads.get()), (0, 0));
     assert_eq!(
         tables.bans_read.get(),
-        1,
-        "and networks are not looked at while there are none"
+        2,
+        "once each way: networks are not looked at while there are none"
     );
 }
 
@@ -237,6 +249,29 @@ fn the_allowlist_wins_over_every_ban() {
     tables.allowed = vec![v4(SPAMMER)];
     assert_eq!(judge(&tcp(SPAMMER, 25), &tables), Some((Outcome::Allowed, JAIL, 32)));
     assert_eq!(judge(&tcp_v6(SPAMMER_V6, 25), &tables), dropped(128));
+}
+
+#[test]
+fn the_allowlist_is_not_asked_about_a_ban_that_is_clear_of_it() {
+    let mut tables = one_ban(0);
+    let ban = tables.bans.get_mut(&(v4(SPAMMER), 32)).unwrap();
+    ban.terms = ban.terms.with_clear(true);
+    assert_eq!(judge(&tcp(SPAMMER, 25), &tables), dropped(32));
+    assert_eq!(tables.allowlist_reads.get(), 0);
+}
+
+#[test]
+fn a_plain_packet_says_where_it_ends() {
+    let ends = |frame: &[u8]| match verdict(frame, &one_ban(0)) {
+        Verdict::Banned(banned) => banned.end,
+        other => panic!("{other:?}"),
+    };
+    let mut padded = tcp(SPAMMER, 25);
+    let len = padded.len();
+    padded.resize(60, 0);
+    assert_eq!(ends(&padded), Some(len));
+    let frame = tcp_v6(SPAMMER_V6, 25);
+    assert_eq!(ends(&frame), None, "hosts of IPv6 are looked up in a second map");
 }
 
 #[test]
@@ -290,8 +325,8 @@ fn networks_are_looked_at_to_a_bounded_depth() {
 
 #[test]
 fn each_scope_of_a_ban_keeps_its_own_end_and_jail() {
-    let mut tables = Memory::at(5).with(v4(SPAMMER), 32, 9, SMTP | SUBMISSION);
-    tables.bans.get_mut(&(v4(SPAMMER), 32)).unwrap().ends = 77;
+    let mut tables = Memory::at(5).with(v4(SPAMMER), 32, 9, SMTP);
+    tables.bans.get_mut(&(v4(SPAMMER), 32)).unwrap().terms = Terms::several(32, 77);
     assert_eq!(
         judge(&tcp(SPAMMER, 25), &tables),
         None,

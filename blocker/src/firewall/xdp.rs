@@ -368,7 +368,9 @@ impl Firewall for Xdp {
     }
 
     fn allow(&mut self, networks: &[IpNet]) -> Result<()> {
-        self.allowed.set(networks)
+        let set = self.allowed.set(networks);
+        // Also where it could not be set as a whole.
+        set.and(self.bans.allow(self.allowed.networks()))
     }
 
     fn view(&self) -> View {

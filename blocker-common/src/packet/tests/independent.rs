@@ -7,7 +7,7 @@ use etherparse::{
     LaxSlicedPacket, LinkSlice, err,
 };
 
-use super::{Address, MAX_EXTENSION_HEADERS, Packet, Parsed, Protocol, parse};
+use super::{Address, MAX_EXTENSION_HEADERS, Packet, Parsed, Protocol, parse, plain_ipv4, plain_ipv6};
 
 /// VLAN tags that are to be looked behind.
 const MAX_VLAN_TAGS: usize = 2;
@@ -24,13 +24,21 @@ enum Reading {
     Unknown,
 }
 
-/// Reads a frame both ways.
+/// Reads a frame both ways, and the short way where that can.
 ///
 /// # Panics
 ///
-/// Where ours contradicts etherparse.
+/// Where ours contradicts etherparse, or itself.
 pub(super) fn check(frame: &[u8]) {
     let ours = parse(frame);
+    if let Some(plain) = plain_ipv4(frame).or_else(|| plain_ipv6(frame)) {
+        let packet = Packet {
+            source: plain.source,
+            protocol: plain.protocol,
+            destination_port: Some(plain.destination_port),
+        };
+        assert_eq!(ours, Parsed::Packet(packet), "the short way is not the long one");
+    }
     match read(frame) {
         Reading::Packet(packet) => assert_eq!(ours, Parsed::Packet(packet), "etherparse is on the right"),
         Reading::NoPacket => assert!(!matches!(ours, Parsed::Packet(_)), "to etherparse it is none: {ours:?}"),

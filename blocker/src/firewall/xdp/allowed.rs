@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::elements::Elements;
 use super::keys::{Ipv6Prefix, Prefix};
 use super::maps;
-use crate::ban::Subject;
+use crate::ban::{Networks, Subject};
 use crate::firewall::view::{Entries, Map};
 
 /// The networks whose packets are never dropped.
@@ -38,6 +38,11 @@ impl Allowed {
             self.ipv4.map(map::IPV4_ALLOWED, &self.ipv4_entries),
             self.ipv6.map(map::IPV6_ALLOWED, &self.ipv6_entries),
         ]
+    }
+
+    /// What is on it.
+    pub(super) fn networks(&self) -> Networks {
+        self.known.iter().map(|subject| subject.network()).collect()
     }
 
     /// Makes it exactly these. What is new comes before what is old goes.

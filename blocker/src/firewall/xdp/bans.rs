@@ -4,7 +4,8 @@ use ahash::{HashMap, HashSet};
 use anyhow::{Context as _, Result, anyhow};
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
-use blocker_common::map::{self, Ends, Settings};
+use blocker_common::map::{self, Ends, Settings, Terms};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use nix::libc;
 
@@ -15,7 +16,7 @@ use super::keys::{Ipv4Prefix, Ipv6Prefix, Place};
 use super::maps;
 use super::scope_bits::ScopeBits;
 use super::table::{Failed, Table, Work};
-use crate::ban::{Change, Subject};
+use crate::ban::{Change, Networks, Subject};
 use crate::firewall::Rejected;
 use crate::firewall::view::{Entries, Map};
 
@@ -34,13 +35,16 @@ pub(super) struct Bans {
     /// What has an element in `ends`, by which key.
     split: HashMap<Subject, u32>,
     split_entries: Entries,
-    /// The key that was given out last.
+    /// The keys in `ends`, and the one that was given out last.
+    keys: HashSet<u32>,
     last_key: u32,
+    /// What the kernel's allowlist has.
+    allowed: Networks,
     settings: Array<MapData, Settings>,
     /// As the kernel has them.
     current: Settings,
     /// Packets that bans have covered before they came into these maps, and when the latest came.
-    before: HashMap<Subject, (u64, u64)>,
+    before: HashMap<Subject, (u32, u32)>,
 }
 
 /// What is to be done in each map.
@@ -64,7 +68,9 @@ impl Bans {
             ends: Elements::open(&maps::data(ebpf, map::ENDS)?)?,
             split: HashMap::default(),
             split_entries: Entries::default(),
+            keys: HashSet::default(),
             last_key: 0,
+            allowed: Networks::default(),
             settings: maps::take(ebpf, map::SETTINGS)?,
             current: settings,
             before: HashMap::default(),
@@ -82,8 +88,25 @@ impl Bans {
     }
 
     /// Has bans go on counting packets from where they were.
-    pub(super) fn go_on_from(&mut self, packets: impl Iterator<Item = (Subject, (u64, u64))>) {
+    pub(super) fn go_on_from(&mut self, packets: impl Iterator<Item = (Subject, (u32, u32))>) {
         self.before = packets.filter(|(_, (packets, _))| *packets > 0).collect();
+    }
+
+    /// Says what the kernel's allowlist has by now: it is asked for what it touches, and for nothing else.
+    pub(super) fn allow(&mut self, allowed: Networks) -> Result<()> {
+        let is_new = |network: &&IpNet| !self.allowed.cover(Subject::from(**network));
+        let new: Networks = allowed.as_slice().iter().filter(is_new).copied().collect();
+        // First, for the bans that are made from now on.
+        self.allowed = allowed;
+        if new.as_slice().is_empty() {
+            return Ok(());
+        }
+        let context = "xdp: bans on what has come onto the allowlist cannot be marked";
+        self.ipv4_hosts.ask_for(&new).context(context)?;
+        self.ipv6_subnets.ask_for(&new).context(context)?;
+        self.ipv6_hosts.ask_for(&new).context(context)?;
+        self.ipv4_networks.ask_for(&new).context(context)?;
+        self.ipv6_networks.ask_for(&new).context(context)
     }
 
     /// How full the maps are.
@@ -113,12 +136,13 @@ impl Bans {
             if last.get(subject) != Some(&n) {
                 continue;
             }
-            let mut held = Held::of(bans, subject.network().prefix_len(), scopes, &clock);
+            let prefix_len = subject.network().prefix_len();
+            let mut held = Held::of(bans, prefix_len, scopes, &clock);
             // New ends come before the entry that points to them, and old ones go after it.
             match &mut held {
                 Some(Held { ban, ends: Some(ends) }) => match self.put_ends(ends) {
                     Ok(key) => {
-                        ban.ends = key;
+                        ban.terms = Terms::several(prefix_len, key);
                         left.push((n, Some(key), self.split.insert(*subject, key)));
                     }
                     Err(error) => {
@@ -128,8 +152,12 @@ impl Bans {
                 },
                 Some(Held { ends: None, .. }) | None => left.push((n, None, self.split.remove(subject))),
             }
-            if let (Some(Held { ban, .. }), Some((packets, last))) = (&mut held, self.before.remove(subject)) {
-                (ban.packets, ban.last_packet) = (packets, last);
+            let before = self.before.remove(subject);
+            if let Some(Held { ban, .. }) = &mut held {
+                ban.terms = ban.terms.with_clear(!self.allowed.touch(*subject));
+                if let Some((packets, last)) = before {
+                    (ban.packets, ban.last_packet) = (packets, last);
+                }
             }
             works.add(n, *subject, held);
         }
@@ -176,23 +204,29 @@ impl Bans {
         for keys in keys.chunks(MAX) {
             // Ends that are left over are read by nobody.
             let _ = self.ends.delete(keys);
+            for key in keys {
+                self.keys.remove(key);
+            }
         }
     }
 
     /// Enters ends under a key that no entry points to.
     fn put_ends(&mut self, ends: &Ends) -> Result<u32> {
-        let key = self.last_key.checked_add(1).unwrap_or(1);
-        match self.ends.update(&[key], &[*ends]) {
-            Ok(()) => {
+        let mut next = (1..=Terms::MAX_ENDS).map(|step| (self.last_key + step) % Terms::MAX_ENDS);
+        let free = next.find(|key| !self.keys.contains(key));
+        let put = free.map(|key| self.ends.update(&[key], &[*ends]).map(|()| key));
+        match put {
+            Some(Ok(key)) => {
                 self.last_key = key;
+                self.keys.insert(key);
                 Ok(key)
             }
-            Err(Halt { error, .. }) if error.raw_os_error() == Some(libc::E2BIG) => Err(anyhow!(
+            Some(Err(Halt { error, .. })) if error.raw_os_error() != Some(libc::E2BIG) => Err(error.into()),
+            Some(Err(_)) | None => Err(anyhow!(
                 "the kernel's map of bans that end at different times is full with {}; raise `{MAX_ADDRESSES}` under [firewall] in \
                  blocker.toml and restart",
-                self.ends.capacity()
+                self.keys.len()
             )),
-            Err(Halt { error, .. }) => Err(error.into()),
         }
     }
 

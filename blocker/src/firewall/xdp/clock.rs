@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blocker_common::map::Ban;
+use blocker_common::map::{Ban, TICK_SHIFT};
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
@@ -24,16 +24,18 @@ impl Clock {
         }
     }
 
-    /// The kernel's time for `time`, or `None` where that is past.
-    pub(super) fn in_kernel_time(&self, time: Timestamp) -> Option<u64> {
+    /// The tick of the kernel's in which `time` has come, or `None` where that is past.
+    pub(super) fn in_kernel_time(&self, time: Timestamp) -> Option<u32> {
         let left = time.duration_since(self.wall).as_nanos();
         // What is further away than the kernel can tell is not past.
         let left = (left > 0).then(|| u64::try_from(left).unwrap_or(u64::MAX))?;
-        Some(self.monotonic.saturating_add(left).min(Ban::FOREVER))
+        let ticks = self.monotonic.saturating_add(left).div_ceil(1 << TICK_SHIFT);
+        Some(u32::try_from(ticks).unwrap_or(Ban::FOREVER))
     }
 
-    /// The wall clock's time for one of the kernel's that is past.
-    pub(super) fn in_wall_time(&self, time: u64) -> Timestamp {
+    /// The wall clock's time for a tick of the kernel's that is past.
+    pub(super) fn in_wall_time(&self, tick: u32) -> Timestamp {
+        let time = u64::from(tick) << TICK_SHIFT;
         let ago = i64::try_from(self.monotonic.saturating_sub(time)).unwrap_or(i64::MAX);
         let time = self.wall.checked_sub(SignedDuration::from_nanos(ago));
         time.unwrap_or(Timestamp::MIN)

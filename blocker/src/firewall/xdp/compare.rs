@@ -2,7 +2,7 @@
 
 use ahash::{HashMap, HashSet};
 use anyhow::{Context as _, Result};
-use blocker_common::map::{self, Ban, Ends};
+use blocker_common::map::{self, Covered, Ends, TICK_SHIFT};
 use jiff::Timestamp;
 
 use super::bans::Bans;
@@ -12,7 +12,7 @@ use super::scope_bits::ScopeBits;
 use crate::ban::{Change, Subject};
 
 /// By how much an end may differ: wall clock and monotonic clock are read one after the other, and the former is set now and then.
-const TOLERANCE: u64 = 5_000_000_000;
+const TOLERANCE: u64 = 5_000_000_000 >> TICK_SHIFT;
 
 impl Bans {
     /// The changes that make the kernel hold exactly what is wanted.
@@ -39,7 +39,10 @@ impl Bans {
             let held = Held::of(&change.bans, subject.network().prefix_len(), scopes, &clock);
             let found = Held {
                 ban,
-                ends: ends.get(&ban.ends).copied(),
+                ends: match ban.terms.covered() {
+                    Covered::Several { ends: key } => ends.get(&key).copied(),
+                    Covered::One { .. } => None,
+                },
             };
             if held.is_some_and(|held| is_same(&held, &found)) {
                 right.insert(subject);
@@ -53,7 +56,7 @@ impl Bans {
     }
 
     /// Hands every ban that the kernel holds to `each`.
-    pub(super) fn dump(&self, mut each: impl FnMut(Subject, Ban)) -> Result<()> {
+    pub(super) fn dump(&self, mut each: impl FnMut(Subject, map::Ban)) -> Result<()> {
         self.ipv4_hosts
             .dump(&mut each)
             .with_context(|| unread(map::IPV4_HOSTS))?;
@@ -77,11 +80,11 @@ fn is_same(wanted: &Held, found: &Held) -> bool {
     let is_near = |a: u64, b: u64| a.abs_diff(b) <= TOLERANCE;
     let (a, b) = (&wanted.ban, &found.ban);
     let ends = match (&wanted.ends, &found.ends) {
-        (None, None) => b.ends == 0 && a.jail == b.jail,
+        (None, None) => a.terms.covered() == b.terms.covered(),
         (Some(a), Some(b)) => a.jails == b.jails && a.until.iter().zip(&b.until).all(|(a, b)| is_near(*a, *b)),
         (None, Some(_)) | (Some(_), None) => false,
     };
-    ends && a.scopes == b.scopes && a.prefix_len == b.prefix_len && is_near(a.until, b.until)
+    ends && a.terms.prefix_len() == b.terms.prefix_len() && is_near(a.until.into(), b.until.into())
 }
 
 fn unread(map: &str) -> String {

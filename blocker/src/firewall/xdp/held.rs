@@ -1,6 +1,6 @@
 //! What the kernel is to hold for the bans in force on one host or network, as a pure function.
 
-use blocker_common::map::{Ban, Ends};
+use blocker_common::map::{Ban, Ends, Terms};
 
 use super::clock::Clock;
 use super::scope_bits::ScopeBits;
@@ -9,7 +9,7 @@ use crate::ban::{Enforced, Expiry};
 /// What the kernel holds for one host or network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
-    /// Its entry in the map of bans, without a key to its ends.
+    /// Its entry in the map of bans, without the key of its ends.
     pub(super) ban: Ban,
     /// The ends of its scopes, where they are not all the entry's.
     pub(super) ends: Option<Ends>,
@@ -32,8 +32,8 @@ impl Held {
             };
             let Some(bit) = scopes.bit(ban.jail) else { continue };
             covered |= 1 << bit;
-            if end > ends.until[bit] {
-                (ends.until[bit], ends.jails[bit]) = (end, ban.jail.0);
+            if u64::from(end) > ends.until[bit] {
+                (ends.until[bit], ends.jails[bit]) = (end.into(), ban.jail.0);
             }
         }
         let of_covered = |bit: &usize| covered & (1 << bit) != 0;
@@ -43,14 +43,15 @@ impl Held {
         let is_split = bits.iter().any(|bit| of(*bit) != of(latest));
         Some(Self {
             ban: Ban {
-                until: ends.until[latest],
+                // Each came from such a word.
+                until: u32::try_from(ends.until[latest]).unwrap_or(Ban::FOREVER),
                 packets: 0,
                 last_packet: 0,
-                scopes: covered,
-                jail: ends.jails[latest],
-                prefix_len,
-                ends: 0,
-                zeros: [0; 5],
+                terms: if is_split {
+                    Terms::several(prefix_len, 0)
+                } else {
+                    Terms::one(prefix_len, latest as u8, ends.jails[latest])
+                },
             },
             ends: is_split.then_some(ends),
         })
@@ -59,6 +60,7 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use blocker_common::map::{Covered, TICK_SHIFT};
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
@@ -87,8 +89,13 @@ mod tests {
         }
     }
 
-    fn end(seconds: u64) -> u64 {
-        clock().monotonic + seconds * 1_000_000_000
+    fn end(seconds: u64) -> u32 {
+        let end = clock().monotonic + seconds * 1_000_000_000;
+        u32::try_from(end.div_ceil(1 << TICK_SHIFT)).unwrap()
+    }
+
+    fn one(bit: u8, jail: u16) -> Covered {
+        Covered::One { scope: 1 << bit, jail }
     }
 
     fn held(bans: &[Enforced]) -> Option<Held> {
@@ -99,8 +106,8 @@ mod tests {
     fn one_ban_is_one_entry() {
         let Held { ban, ends } = held(&[ban(1, 60)]).unwrap();
         assert_eq!(
-            (ban.until, ban.scopes, ban.jail, ban.prefix_len),
-            (end(60), 0b10, 1, 32)
+            (ban.until, ban.terms.covered(), ban.terms.prefix_len()),
+            (end(60), one(1, 1), 32)
         );
         assert_eq!(ends, None);
     }
@@ -109,16 +116,19 @@ mod tests {
     fn a_shorter_ban_of_the_same_scope_does_not_shorten_a_longer_one() {
         for bans in [[ban(0, 60), ban(2, 10)], [ban(2, 10), ban(0, 60)]] {
             let Held { ban, ends } = held(&bans).unwrap();
-            assert_eq!((ban.until, ban.scopes, ban.jail, ends), (end(60), 0b01, 0, None));
+            assert_eq!((ban.until, ban.terms.covered(), ends), (end(60), one(0, 0), None));
         }
     }
 
     #[test]
     fn each_scope_keeps_its_own_end_and_jail() {
         let Held { ban, ends } = held(&[ban(0, 60), ban(1, 10)]).unwrap();
-        assert_eq!((ban.until, ban.scopes), (end(60), 0b11));
+        assert_eq!(
+            (ban.until, ban.terms.covered()),
+            (end(60), Covered::Several { ends: 0 })
+        );
         let ends = ends.unwrap();
-        assert_eq!(ends.until[..3], [end(60), end(10), 0]);
+        assert_eq!(ends.until[..3], [end(60).into(), end(10).into(), 0]);
         assert_eq!(ends.jails[..2], [0, 1]);
     }
 
@@ -127,7 +137,8 @@ mod tests {
         assert_eq!(held(&[ban(0, 0)]), None);
         assert_eq!(held(&[ban(0, -1)]), None);
         assert_eq!(held(&[]), None);
-        assert_eq!(held(&[ban(0, -1), ban(1, 5)]).unwrap().ban.scopes, 0b10);
+        let rest = held(&[ban(0, -1), ban(1, 5)]).unwrap();
+        assert_eq!(rest.ban.terms.covered(), one(1, 1));
     }
 
     #[test]

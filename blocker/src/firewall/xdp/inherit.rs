@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ahash::HashMap;
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, Map, MapData, PerCpuArray};
-use blocker_common::map::{self, Ban, Counter, Ends, MAX_JAILS, Outcome, Settings};
+use blocker_common::map::{self, Ban, Counter, Covered, Ends, MAX_JAILS, Outcome, Settings, TICK_SHIFT};
 use blocker_common::packet::Family;
 use jiff::{SignedDuration, Timestamp};
 
@@ -63,7 +63,7 @@ impl Former {
         let clock = Clock::at(now);
         let mut all = Vec::with_capacity(self.bans.len());
         for (subject, ban) in &self.bans {
-            let mut add = |jail: u16, until: u64| {
+            let mut add = |jail: u16, until: u32| {
                 let Some(name) = self.jails.get(usize::from(jail)).filter(|name| !name.is_empty()) else {
                     return;
                 };
@@ -75,17 +75,21 @@ impl Former {
                     });
                 }
             };
-            match self.ends.get(&ban.ends) {
-                Some(ends) => (0..ends.until.len()).for_each(|bit| add(ends.jails[bit], ends.until[bit])),
-                None if ban.ends == 0 => add(ban.jail, ban.until),
-                None => {}
+            match ban.terms.covered() {
+                Covered::One { jail, .. } => add(jail, ban.until),
+                Covered::Several { ends: key } => {
+                    let ends = self.ends.get(&key).into_iter();
+                    for (jail, until) in ends.flat_map(|ends| ends.jails.iter().zip(&ends.until)) {
+                        add(*jail, u32::try_from(*until).unwrap_or(Ban::FOREVER));
+                    }
+                }
             }
         }
         all
     }
 
     /// Packets that each ban has covered, and when the latest came.
-    pub(super) fn packets(&self) -> impl Iterator<Item = (Subject, (u64, u64))> {
+    pub(super) fn packets(&self) -> impl Iterator<Item = (Subject, (u32, u32))> {
         let bans = self.bans.iter();
         bans.map(|(subject, ban)| (*subject, (ban.packets, ban.last_packet)))
     }
@@ -137,10 +141,11 @@ fn read<K: aya::Pod + Key>(folder: &Path, name: &str, all: &mut Vec<(Subject, Ba
 }
 
 /// The wall clock's time for one of the kernel's, unless it is past.
-fn wall_time(until: u64, clock: &Clock) -> Option<Expiry> {
+fn wall_time(until: u32, clock: &Clock) -> Option<Expiry> {
     if until == Ban::FOREVER {
         return Some(Expiry::Never);
     }
+    let until = u64::from(until) << TICK_SHIFT;
     let left = i64::try_from(until.checked_sub(clock.monotonic).filter(|left| *left > 0)?).ok()?;
     let end = clock.wall.saturating_add(SignedDuration::from_nanos(left));
     Some(Expiry::At(end.unwrap_or(Timestamp::MAX)))

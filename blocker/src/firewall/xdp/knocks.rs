@@ -1,7 +1,7 @@
 //! Who still knocks: packets that bans covered, as the program counts them in its maps.
 
 use anyhow::{Context as _, Result};
-use blocker_common::map::Ban;
+use blocker_common::map::{Ban, ticks};
 use jiff::Timestamp;
 
 use super::bans::Bans;
@@ -43,36 +43,33 @@ impl Bans {
             Place::Ipv6Network(key) => self.ipv6_networks.get(&key),
         }
         // A trie answers with the network around it where it does not have it.
-        .map(|ban| ban.filter(|ban| ban.prefix_len == subject.network().prefix_len()))
+        .map(|ban| ban.filter(|ban| ban.terms.prefix_len() == subject.network().prefix_len()))
     }
 }
 
 /// What an entry has counted; none where the ban is over and the entry only not swept yet.
 fn knocks(subject: Subject, ban: &Ban, clock: &Clock) -> Option<Knocks> {
-    let is_over = ban.until != Ban::FOREVER && ban.until <= clock.monotonic;
+    let is_over = ban.until != Ban::FOREVER && ban.until <= ticks(clock.monotonic);
     (!is_over).then(|| Knocks {
         subject,
-        packets: ban.packets,
+        packets: ban.packets.into(),
         last: (ban.last_packet > 0).then(|| clock.in_wall_time(ban.last_packet)),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use blocker_common::map::{TICK_SHIFT, Terms};
     use jiff::SignedDuration;
 
     use super::*;
 
-    fn ban(until: u64, packets: u64, last_packet: u64) -> Ban {
+    fn ban(until: u32, packets: u32, last_packet: u32) -> Ban {
         Ban {
             until,
             packets,
             last_packet,
-            scopes: 1,
-            ends: 0,
-            jail: 0,
-            prefix_len: 32,
-            zeros: [0; 5],
+            terms: Terms::one(32, 0, 0),
         }
     }
 
@@ -81,13 +78,16 @@ mod tests {
         let wall = Timestamp::from_second(1_000).unwrap();
         let clock = Clock {
             wall,
-            monotonic: 90_000_000_000,
+            monotonic: 90 << TICK_SHIFT,
         };
         let subject: Subject = "192.0.2.7".parse().unwrap();
         let of = |ban| knocks(subject, &ban, &clock).map(|knocks| (knocks.packets, knocks.last));
-        let ago = |seconds| wall.checked_sub(SignedDuration::from_secs(seconds)).unwrap();
-        assert_eq!(of(ban(91_000_000_000, 3, 80_000_000_000)), Some((3, Some(ago(10)))));
+        let ago = |ticks: i64| {
+            wall.checked_sub(SignedDuration::from_nanos(ticks << TICK_SHIFT))
+                .unwrap()
+        };
+        assert_eq!(of(ban(91, 3, 80)), Some((3, Some(ago(10)))));
         assert_eq!(of(ban(Ban::FOREVER, 0, 0)), Some((0, None)));
-        assert_eq!(of(ban(90_000_000_000, 3, 80_000_000_000)), None, "it is over");
+        assert_eq!(of(ban(90, 3, 80)), None, "it is over");
     }
 }

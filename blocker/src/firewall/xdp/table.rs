@@ -11,7 +11,7 @@ use nix::libc;
 
 use super::elements::{Elements, Halt, MAX};
 use super::keys::Key;
-use crate::ban::Subject;
+use crate::ban::{Networks, Subject};
 use crate::firewall::view::{Entries, Map};
 
 /// A map of bans, by a key.
@@ -79,7 +79,7 @@ impl<K: Pod + Eq + Hash + Key> Table<K> {
         // What is there goes on counting where it stands.
         for (change, key, ban) in known {
             let held = self.elements.get(&key).ok().flatten();
-            let held = held.filter(|held| held.prefix_len == ban.prefix_len);
+            let held = held.filter(|held| held.terms.prefix_len() == ban.terms.prefix_len());
             let ban = held.map_or(ban, |held| Ban {
                 packets: held.packets,
                 last_packet: held.last_packet,
@@ -91,6 +91,20 @@ impl<K: Pod + Eq + Hash + Key> Table<K> {
         }
         self.put(&new, failed);
         self.entries.note(self.known.len());
+    }
+
+    /// Has the allowlist be asked for what it touches by now.
+    pub(super) fn ask_for(&self, allowed: &Networks) -> Result<()> {
+        let is_touched = |key: &&K| key.subject().is_some_and(|subject| allowed.touch(subject));
+        for key in self.known.iter().filter(is_touched) {
+            let Some(held) = self.elements.get(key)? else { continue };
+            let ban = Ban {
+                terms: held.terms.with_clear(false),
+                ..held
+            };
+            self.elements.update(&[*key], &[ban]).map_err(|halt| halt.error)?;
+        }
+        Ok(())
     }
 
     fn put(&mut self, new: &[(usize, K, Ban)], failed: &mut Failed) {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use blocker::ban::Change;
 use blocker::firewall::nftables::{Hook, Nftables};
 use blocker::firewall::xdp::{Sizes, Xdp};
-use blocker_common::map::Ban;
+use blocker_common::map::{Ban, Terms};
 use blocker_lab::command::output;
 use blocker_lab::{Namespace, Wire};
 
@@ -104,10 +104,6 @@ fn forever() -> Ban {
         until: Ban::FOREVER,
         packets: 0,
         last_packet: 0,
-        scopes: 1,
-        ends: 0,
-        jail: 0,
-        prefix_len: 32,
-        zeros: [0; 5],
+        terms: Terms::one(32, 0, 0),
     }
 }

@@ -6,7 +6,7 @@
 use anyhow::{Context as _, Result};
 use aya::EbpfLoader;
 use aya::maps::{HashMap, MapData};
-use blocker_common::map::{Ban, DEFAULT_HOSTS};
+use blocker_common::map::DEFAULT_HOSTS;
 
 use super::{Scattered, XDP_DROP, XDP_PASS, hot, scattered};
 use crate::kernel::hosts::{OTHER_PORT, PORT, Syn, Version, ipv4, ipv6};
@@ -24,6 +24,9 @@ const BANNED: &str = "blocker, banned";
 const UNKNOWN: &str = "blocker, unknown";
 const ALLOWED_TOO: &str = "blocker, banned and allowed";
 const OTHER: &str = "blocker, another port";
+
+/// An end that never comes, in nanoseconds of `CLOCK_MONOTONIC`.
+const FOREVER: u64 = i64::MAX as u64;
 
 pub(super) fn run(rounds: usize, report: &mut Report) -> Result<()> {
     for version in [Version::Ipv4, Version::Ipv6] {
@@ -115,7 +118,7 @@ fn plain(version: Version, bans: u32) -> Result<Program> {
         Version::Ipv4 => {
             let mut table: HashMap<MapData, [u8; 4], u64> = table.try_into()?;
             for number in 0..bans {
-                table.insert(ipv4(number).octets(), Ban::FOREVER, 0).context(context)?;
+                table.insert(ipv4(number).octets(), FOREVER, 0).context(context)?;
             }
         }
         Version::Ipv6 => {
@@ -123,7 +126,7 @@ fn plain(version: Version, bans: u32) -> Result<Program> {
             for number in 0..bans {
                 let octets = ipv6(number).octets();
                 let key = std::array::from_fn(|n| octets[n]);
-                table.insert(key, Ban::FOREVER, 0).context(context)?;
+                table.insert(key, FOREVER, 0).context(context)?;
             }
         }
     }

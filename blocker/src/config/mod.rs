@@ -8,6 +8,7 @@ mod blocker_toml;
 mod builtin;
 mod duration;
 mod jail;
+mod page;
 mod ports;
 mod tree;
 
@@ -20,6 +21,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 pub use self::blocker_toml::{FirewallChoice, NftablesHook};
+pub use self::page::{PageHost, PageSettings};
 use self::tree::Tree;
 use crate::ban::Scope;
 use crate::dns::Source;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub dry_run: bool,
     /// Where Prometheus metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// How the page is served there.
+    pub page: PageSettings,
     /// Networks that no ban may cover.
     pub allow: Vec<IpNet>,
     /// Names and SPF records whose networks no ban may cover.
@@ -165,6 +169,11 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         },
         dry_run: false,
         metrics: toml.metrics.listen,
+        page: PageSettings {
+            wanted: toml.metrics.page,
+            lines: toml.metrics.page_lines,
+            hosts: toml.metrics.hosts,
+        },
         allow: toml.allow.networks,
         state: toml.state.folder,
         history: toml.state.history,

@@ -32,6 +32,8 @@ pub(super) const NEEDED: &[Package] = &[
     package("faketime", There::Program("faketime", "--version")),
     package("systemd", There::Program("journalctl", "--version")),
     package("valgrind", There::Program("valgrind", "--version")),
+    package("chromium", There::Program("chromium", "--version")),
+    package("chromium-driver", There::Program("chromedriver", "--version")),
 ];
 
 /// libFuzzer is C++, and is compiled with the targets.

@@ -1,3 +1,4 @@
+pub(super) mod settings_page;
 mod warnings;
 
 use std::fs;

@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod fuzz;
+mod guide;
 mod run;
 mod setup;
 mod test;
@@ -32,6 +33,8 @@ enum Chore {
     Test(test::Arguments),
     /// Compare blocker with its peers on this machine, and write docs/benchmarks.md
     Bench(bench::Arguments),
+    /// Make the guide a book, in target/guide
+    Guide,
     /// Try random input on whatever reads what others wrote, until something fails or the time is up
     Fuzz(fuzz::Arguments),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Chore::Run(arguments) => run::run(arguments),
         Chore::Test(arguments) => test::test(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Bench(arguments) => Err(bench::bench(&arguments)),
+        Chore::Guide => guide::guide().map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(arguments) => fuzz::fuzz(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

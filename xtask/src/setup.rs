@@ -14,11 +14,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
+use self::cargo_tool::Features;
 use crate::workspace;
 
 /// The linker for the kernel program takes LLVM out of the Rust compiler that builds it. This version reads LLVM 22; later ones need
 /// a later compiler.
 const LINKER: &str = "0.10.3";
+/// What makes a book of the guide.
+const BOOK: &str = "0.5.4";
 
 /// Installs what is missing.
 pub(crate) fn setup() -> Result<()> {
@@ -26,7 +29,12 @@ pub(crate) fn setup() -> Result<()> {
     let tools = tools()?;
     toolchain::choose(&tools)?;
     prometheus::unpack(&tools)?;
-    cargo_tool::install(&tools, "bpf-linker", LINKER).map(drop)
+    cargo_tool::install(&tools, "bpf-linker", LINKER, Features::Default).map(drop)
+}
+
+/// Builds what makes a book of the guide, without what serves one, and says where it is.
+pub(crate) fn for_the_guide() -> Result<PathBuf> {
+    cargo_tool::install(&tools()?, "mdbook", BOOK, Features::Only("search"))
 }
 
 /// Installs what libFuzzer needs beside that.

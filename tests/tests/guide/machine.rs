@@ -8,12 +8,18 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use blocker_filter_tests::package;
 use blocker_lab::Lab;
 use blocker_lab::dns::NameServer;
 use blocker_tests::agent::program;
 use blocker_tests::require_root;
+use blocker_lab::network::{SMTP, SPAMMERS};
+use blocker_lab::smtp::probe;
 use jiff::{Timestamp, ToSpan as _};
 
 use super::stand_ins::STAND_INS;
@@ -23,6 +29,8 @@ use super::workspace;
 const FURNISH: &str = include_str!("furnish.sh");
 /// Has fail2ban's own code write a database with a ban.
 const FAIL2BANS_BANS: &str = include_str!("fail2ban_bans.py");
+/// How long the host that knocks waits for an answer, and then before it knocks again.
+const KNOCK: Duration = Duration::from_millis(100);
 /// How long a script may take, in seconds.
 const PATIENCE: &str = "120";
 
@@ -42,6 +50,8 @@ pub struct Machine {
     holder: Child,
     _lab: Lab,
     _name_server: NameServer,
+    spammer: Option<JoinHandle<anyhow::Result<()>>>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Machine {
@@ -70,10 +80,13 @@ impl Machine {
         let mut furnished = String::new();
         BufReader::new(said).read_line(&mut furnished).expect("it can be read");
         assert_eq!(furnished, "furnished\n", "the mount namespace cannot be furnished");
+        let stop = Arc::new(AtomicBool::new(false));
         let machine = Self {
             holder,
+            spammer: Some(lab.spam().spawn(knocking(Arc::clone(&stop)))),
             _lab: lab,
             _name_server: name_server,
+            stop,
         };
         machine.furnish();
         machine
@@ -167,10 +180,26 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(spammer) = self.spammer.take() {
+            // What it may have failed with shows in what the kernel has not counted.
+            let _ = spammer.join();
+        }
         // With its standard input it loses the reason to live; whoever else is in the namespace is ended with the lab.
         drop(self.holder.stdin.take());
         let _ = self.holder.kill();
         let _ = self.holder.wait();
+    }
+}
+
+/// The host that the log speaks of goes on knocking, whether anybody answers or not.
+fn knocking(stop: Arc<AtomicBool>) -> impl FnOnce() + Send + 'static {
+    move || {
+        while !stop.load(Ordering::Relaxed) {
+            // What becomes of it is the kernel's to count.
+            let _ = probe(SPAMMERS[0].into(), SMTP, KNOCK);
+            std::thread::park_timeout(KNOCK);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use super::machine::{Machine, has_of_its_own};
 use super::output::compare;
@@ -17,6 +18,8 @@ const PROMPT: &str = "$ ";
 const TYPED: [&str; 12] = [
     "blocker", "cargo", "sudo", "apt", "apt-get", "systemctl", "journalctl", "curl", "zcat", "nft", "fail2ban-client", "git",
 ];
+/// How long a command may go on saying something else than what is shown.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Commands that talk to a running agent.
 const TALK: [&str; 8] = ["status", "top", "bans", "why", "ban", "unban", "reload", "stop"];
 
@@ -87,12 +90,26 @@ fn console(machine: &Machine, text: &str) -> Result<(), String> {
         }
     }
     for (command, shown) in commands {
-        let output = script(machine, &command)?;
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        compare(&shown, &said).map_err(|line| format!("`{command}` does not say `{line}`, but:\n{said}"))?;
+        says(machine, &command, &shown)?;
     }
     Ok(())
+}
+
+/// Runs a command until it says what is shown: the agent may just be about to ban, and a host to knock.
+fn says(machine: &Machine, command: &str, shown: &str) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let output = script(machine, command)?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        match compare(shown, &said) {
+            Ok(()) => return Ok(()),
+            Err(line) if Instant::now() > deadline => {
+                return Err(format!("`{command}` does not say `{line}`, but:\n{said}"));
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// Files of the configuration, each behind a comment with its path; checked as a start does.

@@ -9,17 +9,30 @@ use anyhow::{Context as _, Result, ensure};
 use super::say;
 use crate::cargo;
 
+/// What of a tool is built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Features {
+    /// What it has by default.
+    Default,
+    /// These, with commas between.
+    Only(&'static str),
+}
+
 /// Builds `name` into `tools/bin` unless this very version is there, and says where it is.
-pub(crate) fn install(tools: &Path, name: &str, version: &str) -> Result<PathBuf> {
+pub(crate) fn install(tools: &Path, name: &str, version: &str, features: Features) -> Result<PathBuf> {
     let tool = tools.join("bin").join(name);
     let output = Command::new(&tool).arg("--version").output();
-    if output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(version)) {
+    if output.is_ok_and(|output| is_of(&output.stdout, version)) {
         return Ok(tool);
     }
     say(&format!("building {name} {version}; this takes a minute or two, once"));
     let start = Instant::now();
-    let status = cargo()
-        .args(["install", name, "--version", version])
+    let mut build = cargo();
+    build.args(["install", name, "--version", version]);
+    if let Features::Only(features) = features {
+        build.args(["--no-default-features", "--features", features]);
+    }
+    let status = build
         .args(["--locked", "--force", "--quiet", "--root"])
         .arg(tools)
         .stdin(Stdio::null())
@@ -31,4 +44,11 @@ pub(crate) fn install(tools: &Path, name: &str, version: &str) -> Result<PathBuf
     );
     say(&format!("{name} is built, in {} s", start.elapsed().as_secs()));
     Ok(tool)
+}
+
+/// Whether a program that says this of itself is of the version.
+fn is_of(said: &[u8], version: &str) -> bool {
+    let said = String::from_utf8_lossy(said);
+    let last = said.split_whitespace().last().unwrap_or_default();
+    last.trim_start_matches('v') == version
 }

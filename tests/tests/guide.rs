@@ -27,6 +27,8 @@ mod run;
 mod spans;
 #[path = "guide/stand_ins.rs"]
 mod stand_ins;
+#[path = "guide/xtask.rs"]
+mod xtask;
 
 use std::path::{Path, PathBuf};
 
@@ -56,7 +58,9 @@ fn problems_of(text: &str) -> Vec<String> {
 #[test]
 fn whatever_the_guide_has_typed_or_configured_works() {
     let only = std::env::var("GUIDE_PAGE").unwrap_or_default();
-    let pages = pages().into_iter().filter(|page| page.file.to_string_lossy().contains(&only));
+    let pages = pages()
+        .into_iter()
+        .filter(|page| page.file.to_string_lossy().contains(&only));
     let problems: Vec<String> = pages.flat_map(|page| run::problems(&page)).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n\n"));
 }

@@ -24,7 +24,10 @@ pub(crate) fn guide() -> Result<()> {
     // What an earlier one has left must not hide a page that is gone.
     let _ = fs::remove_dir_all(&book);
     let mut make = Command::new(mdbook);
-    make.arg("build").arg(&workspace).arg("--dest-dir").arg(book.join("docs"));
+    make.arg("build")
+        .arg(&workspace)
+        .arg("--dest-dir")
+        .arg(book.join("docs"));
     let output = make.stdin(Stdio::null()).output().context("cannot start mdbook")?;
     let said = String::from_utf8_lossy(&output.stderr);
     // It makes a book of a guide with faults, and only warns of them.

@@ -72,7 +72,11 @@ pub fn left_out() -> Vec<PathBuf> {
 
 fn chapters() -> BTreeSet<PathBuf> {
     let summary = Page::read(Path::new(SUMMARY));
-    summary.links.iter().map(|(_, link)| Path::new(BOOK).join(link)).collect()
+    summary
+        .links
+        .iter()
+        .map(|(_, link)| Path::new(BOOK).join(link))
+        .collect()
 }
 
 /// The path without `..`, as far as that can be said without a look at the disk.

@@ -16,14 +16,15 @@ use std::time::Duration;
 use blocker_filter_tests::package;
 use blocker_lab::Lab;
 use blocker_lab::dns::NameServer;
-use blocker_tests::agent::program;
-use blocker_tests::require_root;
 use blocker_lab::network::{SMTP, SPAMMERS};
 use blocker_lab::smtp::probe;
+use blocker_tests::agent::program;
+use blocker_tests::require_root;
 use jiff::{Timestamp, ToSpan as _};
 
 use super::stand_ins::STAND_INS;
 use super::workspace;
+use super::xtask::xtask;
 
 /// Furnishes the mount namespace, and lives in it until its standard input ends.
 const FURNISH: &str = include_str!("furnish.sh");
@@ -35,7 +36,7 @@ const KNOCK: Duration = Duration::from_millis(100);
 const PATIENCE: &str = "120";
 
 /// A jail of fail2ban's.
-const FAIL2BANS_JAIL: &str = "[spam]\nenabled = true\nfilter = postfix[mode=spam]\nport = smtp\nlogpath = /var/log/mail.log\n\
+const FAIL2BANS_JAIL: &str = "[spam]\nenabled = true\nfilter = spam\nport = smtp\nlogpath = /var/log/mail.log\n\
                          maxretry = 2\nbantime = 1h\n";
 /// An operator's own filter for fail2ban.
 const SPAM_FILTER: &str = "[Definition]\nfailregex = ^ \\S+ postfix/smtpd\\[\\d+\\]: NOQUEUE: reject: RCPT from \
@@ -97,7 +98,7 @@ impl Machine {
         for stand_in in STAND_INS {
             let script = stand_in.script.replace("@PROGRAM@", &program().display().to_string());
             let script = script.replace("@WORKSPACE@", &workspace().display().to_string());
-            let script = script.replace("@CARGO@", env!("CARGO"));
+            let script = script.replace("@XTASK@", &xtask().display().to_string());
             for name in stand_in.names {
                 self.write_executable(&format!("/usr/local/stand-ins/{name}"), &script);
             }
@@ -126,7 +127,10 @@ impl Machine {
     fn fail2ban(&self) {
         let package = package::fail2ban().expect("apt-get has fail2ban");
         let configuration = package.configuration();
-        self.must(&format!("rm -rf /etc/fail2ban && cp -r '{}' /etc/fail2ban", configuration.display()));
+        self.must(&format!(
+            "rm -rf /etc/fail2ban && cp -r '{}' /etc/fail2ban",
+            configuration.display()
+        ));
         self.write("/etc/fail2ban/filter.d/spam.conf", SPAM_FILTER);
         self.write("/etc/fail2ban/jail.local", FAIL2BANS_JAIL);
         let modules = package.modules();
@@ -172,7 +176,10 @@ impl Machine {
         command.arg(format!("--target={}", self.holder.id()));
         command.args(["--mount", "--net", "--wdns=/var/tmp/home", program]);
         command
-            .env("PATH", "/usr/local/stand-ins:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env(
+                "PATH",
+                "/usr/local/stand-ins:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
             .env_remove("BLOCKER_LOG");
         command
     }
@@ -205,5 +212,7 @@ fn knocking(stop: Arc<AtomicBool>) -> impl FnOnce() + Send + 'static {
 
 /// Whether a file is below a folder that the machine has of its own, so that a page may have it written.
 pub fn has_of_its_own(path: &Path) -> bool {
-    ["/etc", "/var", "/usr/local"].iter().any(|folder| path.starts_with(folder))
+    ["/etc", "/var", "/usr/local"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
 }

@@ -58,7 +58,10 @@ mod tests {
         assert_eq!(compare("198.51.100.77 is banned for 5 min", said), Ok(()));
         assert_eq!(compare("192.0.2.7 is banned …\nby spam", said), Ok(()));
         assert_eq!(compare("…banned for…", said), Ok(()));
-        assert_eq!(compare("by spam\n192.0.2.7 is banned …", said), Err("192.0.2.7 is banned …".into()));
+        assert_eq!(
+            compare("by spam\n192.0.2.7 is banned …", said),
+            Err("192.0.2.7 is banned …".into())
+        );
         assert!(compare("192.0.2.7 is free", said).is_err());
         assert!(compare("192.0.2.7 is", said).is_err());
     }

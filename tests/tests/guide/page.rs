@@ -34,7 +34,10 @@ impl Page {
     /// Reads a file of the workspace.
     pub fn read(file: &Path) -> Self {
         let text = std::fs::read_to_string(super::workspace().join(file));
-        Self::parse(file, &text.unwrap_or_else(|error| panic!("{}: {error}", file.display())))
+        Self::parse(
+            file,
+            &text.unwrap_or_else(|error| panic!("{}: {error}", file.display())),
+        )
     }
 
     /// Takes a text apart.
@@ -90,6 +93,8 @@ impl Page {
 /// How a heading is named in links.
 fn anchor(heading: &str) -> String {
     let letters = heading.to_lowercase();
-    let kept = letters.chars().filter(|char| char.is_alphanumeric() || " -_".contains(*char));
+    let kept = letters
+        .chars()
+        .filter(|char| char.is_alphanumeric() || " -_".contains(*char));
     kept.map(|char| if char == ' ' { '-' } else { char }).collect()
 }

@@ -16,7 +16,18 @@ const JAILS: &str = "/etc/blocker/jail.local";
 const PROMPT: &str = "$ ";
 /// Commands that are typed, and so have no place in a block that is not run.
 const TYPED: [&str; 12] = [
-    "blocker", "cargo", "sudo", "apt", "apt-get", "systemctl", "journalctl", "curl", "zcat", "nft", "fail2ban-client", "git",
+    "blocker",
+    "cargo",
+    "sudo",
+    "apt",
+    "apt-get",
+    "systemctl",
+    "journalctl",
+    "curl",
+    "zcat",
+    "nft",
+    "fail2ban-client",
+    "git",
 ];
 /// How long a command may go on saying something else than what is shown.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +36,8 @@ const TALK: [&str; 8] = ["status", "top", "bans", "why", "ban", "unban", "reload
 
 /// Runs all blocks; says what is wrong.
 pub fn problems(page: &Page) -> Vec<String> {
-    let is_run = |block: &Block| ["sh", "console", "toml", "ini"].contains(&block.language.as_deref().unwrap_or_default());
+    let is_run =
+        |block: &Block| ["sh", "console", "toml", "ini"].contains(&block.language.as_deref().unwrap_or_default());
     let machine = page.blocks.iter().any(is_run).then(Machine::new);
     let mut problems = Vec::new();
     for block in &page.blocks {
@@ -47,7 +59,9 @@ fn run(block: &Block, machine: Option<&Machine>) -> Result<(), String> {
         (Some("yaml"), _) => check_configuration(&block.text),
         (Some("text"), _) => text(&block.text),
         (None, _) => Err("is indented only: write it between fences, with its language".to_owned()),
-        (Some(other), _) => Err(format!("`{other}` is no language of the guide's: nothing is known to be run or checked")),
+        (Some(other), _) => Err(format!(
+            "`{other}` is no language of the guide's: nothing is known to be run or checked"
+        )),
     }
 }
 
@@ -63,7 +77,9 @@ fn script(machine: &Machine, text: &str) -> Result<Output, String> {
 }
 
 fn talks_to_an_agent(text: &str) -> bool {
-    let commands = text.lines().filter_map(|line| line.trim_start_matches("sudo ").strip_prefix("blocker "));
+    let commands = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches("sudo ").strip_prefix("blocker "));
     let mut words = commands.filter_map(|rest| rest.split_whitespace().next());
     words.any(|word| TALK.contains(&word)) || text.contains("--unix-socket")
 }
@@ -130,13 +146,13 @@ fn configuration(machine: &Machine, text: &str, usual: &str) -> Result<(), Strin
         }
         machine.write(path, text);
     }
-    let folder = if files.iter().any(|(path, _)| path.starts_with("/etc/fail2ban/")) {
-        "/etc/fail2ban"
+    // Without jails of its own, those that are compiled in.
+    let check = if files.iter().any(|(path, _)| path.starts_with("/etc/fail2ban/")) {
+        "blocker check --config /etc/fail2ban"
     } else {
-        "/etc/blocker"
+        "blocker check"
     };
-    let check = format!("blocker check --config {folder}");
-    succeeded(&check, machine.script(&check)).map(drop)
+    succeeded(check, machine.script(check)).map(drop)
 }
 
 fn json(text: &str) -> Result<(), String> {
@@ -153,7 +169,10 @@ fn text(text: &str) -> Result<(), String> {
         TYPED.contains(&first) || line.starts_with(PROMPT)
     });
     match typed {
-        Some(line) => Err(format!("`{}` is typed: write it as `sh` or `console`, so that it is run", line.trim())),
+        Some(line) => Err(format!(
+            "`{}` is typed: write it as `sh` or `console`, so that it is run",
+            line.trim()
+        )),
         None => Ok(()),
     }
 }

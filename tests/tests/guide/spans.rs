@@ -6,7 +6,7 @@ use std::process::Command;
 use blocker_tests::agent::program;
 
 use super::page::Page;
-use super::workspace;
+use super::xtask::xtask;
 
 /// What the commands say of themselves, each asked once.
 #[derive(Default)]
@@ -50,8 +50,8 @@ fn help(command: &str) -> Option<String> {
     let words: Vec<&str> = command.split_whitespace().collect();
     let mut asked = match words.as_slice() {
         ["cargo", "xtask", chore] => {
-            let mut asked = Command::new(env!("CARGO"));
-            asked.args(["run", "--quiet", "--package", "xtask", "--", chore]);
+            let mut asked = Command::new(xtask());
+            asked.arg(chore);
             asked
         }
         _ => {
@@ -60,7 +60,7 @@ fn help(command: &str) -> Option<String> {
             asked
         }
     };
-    let output = asked.arg("--help").current_dir(workspace()).output().expect("the program starts");
+    let output = asked.arg("--help").output().expect("the program starts");
     let said = String::from_utf8(output.stdout).expect("UTF-8");
     output.status.success().then_some(said)
 }

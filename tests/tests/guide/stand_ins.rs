@@ -7,7 +7,10 @@ pub struct StandIn {
     /// What runs in their place.
     pub script: &'static str,
     /// Why they do not run themselves.
-    #[allow(dead_code, reason = "the table is for who reads it: each program has its reason beside it")]
+    #[allow(
+        dead_code,
+        reason = "the table is for who reads it: each program has its reason beside it"
+    )]
     pub why: &'static str,
 }
 

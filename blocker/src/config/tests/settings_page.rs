@@ -51,9 +51,14 @@ fn the_page_has_every_setting_of_blocker_toml_and_no_other_with_the_codes_defaul
         let mut expected = known(&format!("[{table}]\nnonsense = 1"));
         named.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(named, expected, "left what docs/settings.md has of [{table}], right what the code knows");
+        assert_eq!(
+            named, expected,
+            "left what docs/settings.md has of [{table}], right what the code knows"
+        );
         for row in on_the_page {
-            let default = row.default.unwrap_or_else(|| panic!("[{table}] {}: no default", row.name));
+            let default = row
+                .default
+                .unwrap_or_else(|| panic!("[{table}] {}: no default", row.name));
             let text = format!("[{table}]\n{} = {default}\n", row.name);
             let read: BlockerToml = toml::from_str(&text).unwrap_or_else(|error| panic!("{text}{error}"));
             let usual = format!("{:?}", BlockerToml::default());
@@ -61,5 +66,9 @@ fn the_page_has_every_setting_of_blocker_toml_and_no_other_with_the_codes_defaul
         }
     }
     let headings = PAGE.lines().filter(|line| line.starts_with("## `["));
-    assert_eq!(headings.count(), known("nonsense = 1").len(), "a table that the code does not know");
+    assert_eq!(
+        headings.count(),
+        known("nonsense = 1").len(),
+        "a table that the code does not know"
+    );
 }

@@ -7,7 +7,7 @@ wrong() {
 case "$1" in
 xtask)
     chore=$2
-    help=$(@CARGO@ run --quiet --manifest-path @WORKSPACE@/Cargo.toml --package xtask -- "$chore" --help) ||
+    help=$(@XTASK@ "$chore" --help) ||
         wrong "there is no xtask $chore"
     shift 2
     for word; do

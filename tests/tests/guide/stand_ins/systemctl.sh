@@ -9,7 +9,8 @@ start | restart) exec blocker run ;;
 enable) case " $* " in *" --now "*) exec blocker run ;; esac ;;
 stop) exec blocker stop ;;
 reload) exec blocker reload ;;
-disable | status | is-active | cat | daemon-reload | edit | show) exec true ;;
+disable) case " $* " in *" --now "*) exec blocker stop ;; esac ;;
+status | is-active | cat | daemon-reload | edit | show) exec true ;;
 *)
     echo "systemctl $1: nothing stands in for it" >&2
     exit 1

@@ -84,6 +84,23 @@ fn links_lead_somewhere_and_every_page_is_in_the_book() {
 }
 
 #[test]
+fn every_alert_is_in_the_chapter_on_running_it() {
+    let read = |file: &str| std::fs::read_to_string(workspace().join(file)).unwrap();
+    let rules = read("packaging/prometheus/blocker.rules.yml");
+    let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let chapter = read("docs/operating.md");
+    let rows = chapter.lines().filter_map(|line| line.strip_prefix("| `Blocker"));
+    let rows = rows.filter_map(|row| Some(format!("Blocker{}", row.split_once('`')?.0)));
+    let alerts: Vec<String> = alerts.map(str::to_owned).collect();
+    assert!(alerts.len() > 5, "{alerts:?}");
+    assert_eq!(
+        rows.collect::<Vec<_>>(),
+        alerts,
+        "left what docs/operating.md tells, right what there is"
+    );
+}
+
+#[test]
 fn a_block_that_nothing_is_known_of_is_a_problem() {
     for text in [
         "```fish\nblocker status\n```",

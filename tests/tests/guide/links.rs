@@ -62,12 +62,14 @@ pub fn problems(page: &Page) -> Vec<String> {
     problems
 }
 
-/// Pages of the book's folder that its list does not have.
+/// Pages of the book's folder that its list does not have, or not under their names.
 pub fn left_out() -> Vec<PathBuf> {
     let mut chapters = chapters();
     chapters.insert(SUMMARY.into());
     let pages = pages_below(Path::new(BOOK));
-    pages.into_iter().filter(|page| !chapters.contains(page)).collect()
+    // The book has those called README.md under another name, and links to them would lead nowhere.
+    let is_in = |page: &PathBuf| chapters.contains(page) && !page.ends_with("README.md");
+    pages.into_iter().filter(|page| !is_in(page)).collect()
 }
 
 fn chapters() -> BTreeSet<PathBuf> {

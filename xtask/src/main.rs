@@ -2,8 +2,10 @@
 
 mod bench;
 mod build;
+mod deny;
 mod fuzz;
 mod guide;
+mod package;
 mod run;
 mod setup;
 mod test;
@@ -35,6 +37,10 @@ enum Chore {
     Bench(bench::Arguments),
     /// Make the guide a book, in target/guide
     Guide,
+    /// Make the Debian package, and its bill of materials, in target/package
+    Package(package::Arguments),
+    /// Check licences, sources and duplicates of what others wrote; with --advisories also its known vulnerabilities
+    Deny(deny::Arguments),
     /// Try random input on whatever reads what others wrote, until something fails or the time is up
     Fuzz(fuzz::Arguments),
 }
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => test::test(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Bench(arguments) => Err(bench::bench(&arguments)),
         Chore::Guide => guide::guide().map(|()| ExitCode::SUCCESS),
+        Chore::Package(arguments) => package::package(&arguments).map(|()| ExitCode::SUCCESS),
+        Chore::Deny(arguments) => deny::deny(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(arguments) => fuzz::fuzz(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -42,8 +42,14 @@ pub(crate) fn for_fuzzing() -> Result<()> {
     packages::install(packages::FUZZING)
 }
 
+/// Installs what packaging needs beside that, and says where cargo's tools are to be.
+pub(crate) fn for_packaging() -> Result<PathBuf> {
+    packages::install(packages::PACKAGING)?;
+    tools()
+}
+
 /// Where tools are put: below `target`, never in the user's home.
-fn tools() -> Result<PathBuf> {
+pub(crate) fn tools() -> Result<PathBuf> {
     let tools = workspace()?.join("target/tools");
     fs::create_dir_all(&tools).with_context(|| tools.display().to_string())?;
     Ok(tools)

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 /// Builds and packages.
 pub(crate) fn package(arguments: &Arguments) -> Result<()> {
     setup::setup()?;
-    let tools = setup::for_packaging()?;
+    let tools = prepare()?;
     let workspace = workspace()?;
     let folder = workspace.join("target/package");
     let out = if arguments.debug {
@@ -64,6 +64,15 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
     tell(&files, arguments.json)
 }
 
+/// Installs the tools that are missing, and says where they are.
+pub(crate) fn prepare() -> Result<PathBuf> {
+    let tools = setup::for_packaging()?;
+    for (name, version) in [CARGO_DEB, bill::CARGO_CYCLONEDX, licences::CARGO_ABOUT] {
+        cargo_tool::install(&tools, name, version)?;
+    }
+    Ok(tools)
+}
+
 /// Builds the agent and what writes its manual, and says where they are.
 fn build(workspace: &Path, debug: bool) -> Result<PathBuf> {
     let mut build = cargo();
@@ -86,7 +95,7 @@ fn build(workspace: &Path, debug: bool) -> Result<PathBuf> {
 
 /// Has cargo-deb make the package, and says where it is.
 fn make(tools: &Path, workspace: &Path, out: &Path, arguments: &Arguments) -> Result<PathBuf> {
-    let mut command = tool(tools, workspace, CARGO_DEB)?;
+    let mut command = tool(tools, workspace, CARGO_DEB);
     command.args([
         "deb",
         "--package",
@@ -108,11 +117,11 @@ fn make(tools: &Path, workspace: &Path, out: &Path, arguments: &Arguments) -> Re
     Ok(workspace.join(path))
 }
 
-/// A tool of cargo's, installed if need be, to be run in the workspace.
-fn tool(tools: &Path, workspace: &Path, (name, version): (&str, &str)) -> Result<Command> {
-    let mut command = Command::new(cargo_tool::install(tools, name, version)?);
+/// A tool of cargo's, to be run in the workspace.
+fn tool(tools: &Path, workspace: &Path, (name, _): (&str, &str)) -> Command {
+    let mut command = Command::new(tools.join("bin").join(name));
     command.current_dir(workspace);
-    Ok(command)
+    command
 }
 
 /// Runs a command to its end and gives what it printed.

@@ -1,3 +1,4 @@
+mod packaged;
 pub(super) mod settings_page;
 mod warnings;
 

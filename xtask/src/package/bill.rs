@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{run, tool};
 
-const CARGO_CYCLONEDX: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
+/// The tool for it.
+pub(super) const CARGO_CYCLONEDX: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
 
 /// What gets into the package: the agent, and the program that it carries for the kernel.
 const PARTS: [&str; 2] = ["blocker", "blocker-ebpf"];
@@ -16,7 +17,7 @@ const PARTS: [&str; 2] = ["blocker", "blocker-ebpf"];
 pub(super) fn make(tools: &Path, workspace: &Path, out: &Path) -> Result<Vec<PathBuf>> {
     let mut bills = Vec::new();
     for part in PARTS {
-        let mut command = tool(tools, workspace, CARGO_CYCLONEDX)?;
+        let mut command = tool(tools, workspace, CARGO_CYCLONEDX);
         command.args(["cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5"]);
         command
             .arg("--manifest-path")

@@ -6,11 +6,12 @@ use anyhow::Result;
 
 use super::{run, tool};
 
-const CARGO_ABOUT: (&str, &str) = ("cargo-about", "0.9.3");
+/// The tool for it.
+pub(super) const CARGO_ABOUT: (&str, &str) = ("cargo-about", "0.9.3");
 
 /// Writes them into one file.
 pub(super) fn collect(tools: &Path, workspace: &Path, to: &Path) -> Result<()> {
-    let mut command = tool(tools, workspace, CARGO_ABOUT)?;
+    let mut command = tool(tools, workspace, CARGO_ABOUT);
     command.args(["about", "generate", "--locked", "--offline", "--fail"]);
     command
         .arg("--config")

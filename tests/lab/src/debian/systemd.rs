@@ -22,14 +22,30 @@ const CONSOLE: &str = "/var/log/console";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Gives the shell a control group of its own and starts systemd in namespaces where that group is the root of all.
+///
+/// What systemd would set in the kernel, or make among the machine's devices, it must not: `/proc/sys` and `/sys` are read-only, as in any
+/// container, and `/dev` is its own.
 const BOOT: &str = r#"
 set -e
 echo $$ > "/sys/fs/cgroup/$1/cgroup.procs"
 exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup sh -ec '
     mount -t proc proc /proc
+    mount --bind /proc/sys /proc/sys
+    mount -o remount,bind,ro /proc/sys
     umount /sys/fs/cgroup
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    mount -o remount,bind,ro /sys
     mount -t tmpfs -o mode=755 tmpfs /run
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    for device in null zero full random urandom tty; do
+        touch /mnt/$device
+        mount --bind /dev/$device /mnt/$device
+    done
+    mkdir /mnt/pts /mnt/shm
+    mount --move /mnt /dev
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts
+    ln -s pts/ptmx /dev/ptmx
+    ln -s /proc/self/fd /dev/fd
     exec env container=blocker-lab /lib/systemd/systemd --system --unit=multi-user.target --log-target=console --show-status=0
 '
 "#;

@@ -55,7 +55,15 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
     let stage = folder.join("stage");
     let _ = fs::remove_dir_all(&stage);
     fs::create_dir_all(&stage).with_context(|| stage.display().to_string())?;
-    copy(&programs.join("blocker"), &stage.join("blocker"))?;
+    // cargo-deb strips only what lies where cargo has put it, and wants no unoptimised builds.
+    run(Command::new("strip")
+        .args([
+            "--strip-unneeded",
+            "--remove-section=.comment",
+            "--remove-section=.note",
+            "-o",
+        ])
+        .args([stage.join("blocker"), programs.join("blocker")]))?;
     run(Command::new(programs.join("blocker-manual")).arg(stage.join("share")))?;
     licences::collect(&tools, &workspace, &stage.join("third-party-licences"))?;
     let package = make(&tools, &workspace, &out, arguments)?;
@@ -131,11 +139,6 @@ fn run(command: &mut Command) -> Result<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{program} failed:\n{}", said.trim_end());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).with_context(|| format!("{} cannot be copied to {}", from.display(), to.display()))?;
-    Ok(())
 }
 
 /// Says what was made, and where.

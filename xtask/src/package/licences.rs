@@ -12,6 +12,7 @@ pub(super) const CARGO_ABOUT: (&str, &str) = ("cargo-about", "0.9.3");
 /// Writes them into one file.
 pub(super) fn collect(tools: &Path, workspace: &Path, to: &Path) -> Result<()> {
     let mut command = tool(tools, workspace, CARGO_ABOUT);
+    // Texts come from the crates themselves, and not from somebody's server.
     command.args(["about", "generate", "--locked", "--offline", "--fail"]);
     command
         .arg("--config")

@@ -1,7 +1,8 @@
 //! Tools of cargo's that are built from source, below `target/tools` and never in the user's home.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -21,8 +22,9 @@ pub(crate) enum Features {
 /// Builds `name` into `tools/bin` unless this very version is there, and says where it is.
 pub(crate) fn install(tools: &Path, name: &str, version: &str, features: Features) -> Result<PathBuf> {
     let tool = tools.join("bin").join(name);
-    let output = Command::new(&tool).arg("--version").output();
-    if output.is_ok_and(|output| is_of(&output.stdout, version)) {
+    // Cargo's own list: not every tool tells its version when it is asked.
+    let installed = fs::read_to_string(tools.join(".crates.toml")).unwrap_or_default();
+    if installed.contains(&format!("\"{name} {version} (")) && tool.exists() {
         return Ok(tool);
     }
     say(&format!("building {name} {version}; this takes a minute or two, once"));

@@ -40,12 +40,8 @@ fn pages(command: &Command, name: &str, folder: &Path) -> Result<()> {
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         pages(below, &format!("{name}-{}", below.get_name()), folder)?;
     }
-    let page = clap_mangen::Man::new(
-        command
-            .clone()
-            .display_name(name.to_owned())
-            .version(env!("CARGO_PKG_VERSION")),
-    );
+    let page = clap_mangen::Man::new(command.clone().display_name(name.to_owned()));
+    let page = page.source(concat!("blocker ", env!("CARGO_PKG_VERSION"))).manual("Mail relays");
     let mut text = Vec::new();
     page.render(&mut text)?;
     write(&folder.join(format!("{name}.1")), &text)

@@ -4,7 +4,6 @@
 //! `blocker/Cargo.toml`. Nothing but the agent and text gets into the package; nothing that is made is committed.
 
 mod bill;
-mod licences;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -65,17 +64,20 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
         ])
         .args([stage.join("blocker"), programs.join("blocker")]))?;
     run(Command::new(programs.join("blocker-manual")).arg(stage.join("share")))?;
-    licences::collect(&tools, &workspace, &stage.join("third-party-licences"))?;
-    let package = make(&tools, &workspace, &out, arguments)?;
-    let mut files = vec![package];
-    files.extend(bill::make(&tools, &workspace, &out)?);
+    let bills = bill::make(&tools, &workspace, &out)?;
+    for bill in &bills {
+        let to = stage.join(bill.file_name().context("a bill is a file")?);
+        fs::copy(bill, &to).with_context(|| to.display().to_string())?;
+    }
+    let mut files = vec![make(&tools, &workspace, &out, arguments)?];
+    files.extend(bills);
     tell(&files, arguments.json)
 }
 
 /// Installs the tools that are missing, and says where they are.
 pub(crate) fn prepare() -> Result<PathBuf> {
     let tools = setup::for_packaging()?;
-    for (name, version) in [CARGO_DEB, bill::CARGO_CYCLONEDX, licences::CARGO_ABOUT] {
+    for (name, version) in [CARGO_DEB, bill::CARGO_CYCLONEDX] {
         cargo_tool::install(&tools, name, version)?;
     }
     Ok(tools)

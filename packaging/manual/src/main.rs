@@ -41,7 +41,9 @@ fn pages(command: &Command, name: &str, folder: &Path) -> Result<()> {
         pages(below, &format!("{name}-{}", below.get_name()), folder)?;
     }
     let page = clap_mangen::Man::new(command.clone().display_name(name.to_owned()));
-    let page = page.source(concat!("blocker ", env!("CARGO_PKG_VERSION"))).manual("Mail relays");
+    let page = page
+        .source(concat!("blocker ", env!("CARGO_PKG_VERSION")))
+        .manual("Mail relays");
     let mut text = Vec::new();
     page.render(&mut text)?;
     write(&folder.join(format!("{name}.1")), &text)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use super::{run, tool};
 
@@ -13,46 +13,37 @@ pub(super) const CARGO_CYCLONEDX: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
 /// What gets into the package: the agent, and the program that it carries for the kernel.
 const PARTS: [&str; 2] = ["blocker", "blocker-ebpf"];
 
-/// Writes a bill for each part, and says where they are.
-pub(super) fn make(tools: &Path, workspace: &Path, out: &Path) -> Result<Vec<PathBuf>> {
-    let mut bills = Vec::new();
-    for part in PARTS {
-        let mut command = tool(tools, workspace, CARGO_CYCLONEDX);
-        command.args(["cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5"]);
-        command
-            .arg("--manifest-path")
-            .arg(workspace.join(part).join("Cargo.toml"));
-        // The tool writes beside the manifest of each member, whichever was asked for, and has no word for another place.
-        command.args(["--override-filename", NAME]);
-        let made = run(&mut command);
-        let bill = out.join(format!("{part}-{}.cdx.json", env!("CARGO_PKG_VERSION")));
-        let moved = gather(workspace, part, &bill);
-        made?;
-        moved?;
-        bills.push(bill);
-    }
-    Ok(bills)
-}
-
-/// The name that no file of ours has, without its suffix.
+/// The name, without its suffix, that no file of ours has.
 const NAME: &str = "target-package-bill";
 
-/// Moves the bill of one part to its place, and removes the others.
-fn gather(workspace: &Path, part: &str, to: &Path) -> Result<()> {
-    let mut found = false;
+/// Writes a bill for each part, and says where they are.
+pub(super) fn make(tools: &Path, workspace: &Path, out: &Path) -> Result<Vec<PathBuf>> {
+    let mut command = tool(tools, workspace, CARGO_CYCLONEDX);
+    command.args(["cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5"]);
+    // The tool writes beside the manifest of each member, and has no word for another place.
+    command.args(["--override-filename", NAME]);
+    let made = run(&mut command);
+    let bills = PARTS.map(|part| out.join(format!("{part}-{}.cdx.json", env!("CARGO_PKG_VERSION"))));
+    let gathered = gather(workspace, &bills);
+    made?;
+    gathered?;
+    Ok(bills.into())
+}
+
+/// Moves the bills of the parts to their places, and removes the others.
+fn gather(workspace: &Path, bills: &[PathBuf]) -> Result<()> {
+    let copy = |(part, bill): (&&str, &PathBuf)| {
+        let made = workspace.join(part).join(format!("{NAME}.json"));
+        fs::copy(&made, bill).with_context(|| format!("cargo-cyclonedx has written no {}", made.display()))
+    };
+    let copied: Result<Vec<u64>> = PARTS.iter().zip(bills).map(copy).collect();
     for member in members(workspace)? {
         let file = member.join(format!("{NAME}.json"));
-        if !file.exists() {
-            continue;
+        if file.exists() {
+            fs::remove_file(&file).with_context(|| file.display().to_string())?;
         }
-        if member == workspace.join(part) {
-            found = true;
-            fs::copy(&file, to).with_context(|| to.display().to_string())?;
-        }
-        fs::remove_file(&file).with_context(|| file.display().to_string())?;
     }
-    ensure!(found, "cargo-cyclonedx has written no bill for {part}");
-    Ok(())
+    copied.map(drop)
 }
 
 /// The folders of the workspace's members.

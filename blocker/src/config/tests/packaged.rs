@@ -17,7 +17,7 @@ fn the_packages_blocker_toml_sets_nothing_and_names_every_setting_with_its_defau
         .collect();
     let defaults = format!("{:#?}", blocker_toml::BlockerToml::default());
     for text in [BLOCKER_TOML.to_owned(), bare.join("\n")] {
-        let folder = folder(&[("blocker.toml", &text)]);
+        let folder = folder(&[("blocker.toml", text.as_str())]);
         assert_eq!(format!("{:#?}", blocker_toml::read(folder.path()).unwrap()), defaults);
     }
     let settings = BLOCKER_TOML.lines().filter(is_setting).count();
@@ -40,7 +40,7 @@ fn the_packages_jail_conf_makes_the_jails_that_are_compiled_in() {
             include_str!("../../../../packaging/etc/filter.d/README"),
         ),
     ]);
-    let jails = |folder| {
+    let jails = |folder: Folder<'_>| {
         let settings = load(folder, OnBroken::Refuse).unwrap();
         let jails = settings.jails.iter();
         let jails: Vec<String> = jails

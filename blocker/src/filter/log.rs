@@ -13,7 +13,11 @@ use super::date::{Cut, DateReader};
 use super::identity::Identity;
 use super::matcher::{Hit, Matcher};
 use super::prefilter::{Prefilter, Words};
+use super::text::Text;
 use crate::ban::{Failure, JailId};
+
+/// Sets of literals whose filters are remembered.
+const SETS: usize = 64;
 
 /// The filters that read one log, or several together.
 #[derive(Debug)]
@@ -110,6 +114,33 @@ struct SameDates {
     zone: TimeZone,
     filters: Vec<JailFilter>,
     prefilter: Prefilter,
+    concerned: Concerned,
+    text: Text,
+}
+
+/// Which filters lines of these literals are for: nearly all lines of a log hold one of a few sets of them.
+#[derive(Debug)]
+struct Concerned([Option<(Words, Box<[usize]>)>; SETS]);
+
+impl Default for Concerned {
+    fn default() -> Self {
+        Self([const { None }; SETS])
+    }
+}
+
+impl Concerned {
+    /// Those of the filters, by their indices, that may find anything in a line of these literals.
+    fn by(&mut self, words: Words, filters: &[JailFilter]) -> &[usize] {
+        let set = &mut self.0[words.place() % SETS];
+        // Another set may have had this place.
+        let known = set.take().filter(|(known, _)| *known == words);
+        let (_, concerned) = set.insert(known.unwrap_or_else(|| {
+            let all = filters.iter().enumerate();
+            let concerned = all.filter(|(_, filter)| filter.matcher.may_find(words));
+            (words, concerned.map(|(n, _)| n).collect())
+        }));
+        concerned
+    }
 }
 
 impl LogFilters {
@@ -130,6 +161,8 @@ impl LogFilters {
                     zone,
                     filters: vec![filter],
                     prefilter: Prefilter::new([]).0,
+                    concerned: Concerned::default(),
+                    text: Text::default(),
                 }),
             }
         }
@@ -167,6 +200,8 @@ impl LogFilters {
             dates,
             filters,
             prefilter,
+            concerned,
+            text,
             ..
         } in &mut self.dated_alike
         {
@@ -183,13 +218,17 @@ impl LogFilters {
             };
             dated = true;
             let words = words(prefilter, &cut);
-            for filter in filters.iter_mut().filter(|filter| filter.reads(line.logs)) {
+            let mut is_set = false;
+            for n in concerned.by(words, filters) {
+                let filter = &mut filters[*n];
+                if !filter.reads(line.logs) {
+                    continue;
+                }
+                if !std::mem::replace(&mut is_set, true) {
+                    text.set(&cut);
+                }
                 let JailFilter { jail, matcher, .. } = filter;
-                let cut = Cut {
-                    time: Some(time),
-                    ..cut
-                };
-                let found = matcher.apply_where(&cut, words);
+                let found = matcher.apply_to(text, Some(time), words);
                 ignored |= found.ignored.is_some();
                 for hit in found.hits.into_iter().filter(Hit::is_failure) {
                     matched = true;

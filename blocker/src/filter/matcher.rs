@@ -16,6 +16,7 @@ use super::pattern::facts::Facts;
 use super::pattern::{LimitHit, Slots};
 use super::prefilter::{FilterNeeds, Words};
 use super::session::Sessions;
+use super::text::Text;
 use super::{Filter, Regex};
 
 /// How many failregexes more than ignoreregexes there are before these come first.
@@ -73,9 +74,9 @@ pub struct Matcher {
     search: Search,
     sessions: Sessions,
     lines: Lines,
-    /// The line without its date, and its break.
-    line: String,
-    /// What the prefregex left of it, and a break.
+    /// Room for a line that is shown to this filter alone.
+    text: Text,
+    /// What the prefregex left of a line, and a break, where the line has more behind it.
     content: String,
     slots: MatcherSlots,
     /// What lines must hold for the filter to find anything in them.
@@ -103,7 +104,7 @@ impl Matcher {
             filter,
             search,
             sessions: Sessions::default(),
-            line: String::new(),
+            text: Text::default(),
             content: String::new(),
             needs: FilterNeeds::default(),
             limit_hits: 0,
@@ -128,78 +129,87 @@ impl Matcher {
 
     /// Applies the filter to a line that holds these literals.
     pub fn apply_where(&mut self, cut: &Cut<'_>, words: Words) -> Found {
-        // Of several lines that are one text each may hold something else.
-        let words = if self.filter.max_lines > 1 { Words::ANY } else { words };
-        let is_ignored_first = comes_first(&self.filter) && self.needs.may_ignore(words);
-        if !is_ignored_first && !self.needs.may_find(words) {
+        if !self.may_find(words) {
             return Found::default();
         }
-        self.line.clear();
-        for part in [cut.before, cut.after] {
-            push_without_breaks(&mut self.line, part);
-        }
+        let mut text = std::mem::take(&mut self.text);
+        text.set(cut);
+        let found = self.apply_to(&text, cut.time, words);
+        // Its room is used again for the next line.
+        self.text = text;
+        found
+    }
+
+    /// Whether a line that holds these literals may show anything; one that may not need not be applied.
+    pub(super) fn may_find(&self, words: Words) -> bool {
+        // Of several lines that are one text each may hold something else.
+        self.filter.max_lines > 1
+            || comes_first(&self.filter) && self.needs.may_ignore(words)
+            || self.needs.may_find(words)
+    }
+
+    /// Applies the filter to a line of this text and time that holds these literals.
+    pub(super) fn apply_to(&mut self, text: &Text, time: Option<Timestamp>, words: Words) -> Found {
         if self.filter.max_lines > 1 {
-            return self.apply_to_several(cut);
+            return self.apply_to_several(text, time);
         }
-        self.line.push('\n');
+        let line = text.as_str();
         let filter = Arc::clone(&self.filter);
-        if let Some(found) = self.ignored_first(&filter) {
+        if let Some(found) = self.ignored_first(&filter, line) {
             return found;
         }
-        let Some(prefix) = self.prefix(&filter, words) else {
+        let Some(prefix) = self.prefix(&filter, line, words) else {
             return Found::default();
         };
+        let mut content = std::mem::take(&mut self.content);
         let line = match prefix.content {
+            None => line,
+            // It has the line's break behind it already.
+            Some(range) if range.end + 1 == line.len() => &line[range.start..],
             Some(range) => {
-                self.content.clear();
-                self.content.push_str(&self.line[range]);
-                self.content.push('\n');
-                std::mem::take(&mut self.content)
+                content.clear();
+                content.push_str(&line[range]);
+                content.push('\n');
+                content.as_str()
             }
-            None => std::mem::take(&mut self.line),
         };
         let mut found = Found::default();
         for (n, regex) in filter.failregex.iter().enumerate() {
-            if !self.needs.may_fail(n, words) || !self.search(regex, n, &line) {
+            if !self.needs.may_fail(n, words) || !self.search(regex, n, line) {
                 continue;
             }
-            if let Some(ignored) = ignored(&filter.ignoreregex, &line, &mut self.limit_hits) {
+            if let Some(ignored) = ignored(&filter.ignoreregex, line, &mut self.limit_hits) {
                 found.ignored = Some(ignored);
                 if self.search == Search::First {
                     break;
                 }
                 continue;
             }
-            let facts = regex.pattern.facts(&line, &self.slots.fail[n]);
+            let facts = regex.pattern.facts(line, &self.slots.fail[n]);
             let facts = over(&prefix.facts, facts);
-            found.hits.extend(self.hit(n, facts, 1, cut.time));
+            found.hits.extend(self.hit(n, facts, 1, time));
             if self.search == Search::First {
                 break;
             }
         }
-        // The buffers are used again for the next line.
-        if filter.prefregex.as_ref().is_some_and(|prefix| prefix.content.is_some()) {
-            self.content = line;
-        } else {
-            self.line = line;
-        }
+        self.content = content;
         found
     }
 
     /// Applies the filter to the last lines together.
-    fn apply_to_several(&mut self, cut: &Cut<'_>) -> Found {
-        self.lines.push(std::mem::take(&mut self.line));
+    fn apply_to_several(&mut self, text: &Text, time: Option<Timestamp>) -> Found {
+        self.lines.push(text.without_break().to_owned());
         let all = self.lines.all();
         let filter = Arc::clone(&self.filter);
-        self.line = self.lines.text();
-        if let Some(found) = self.ignored_first(&filter) {
+        let together = self.lines.text();
+        if let Some(found) = self.ignored_first(&filter, &together) {
             return found;
         }
-        let Some(prefix) = self.prefix(&filter, Words::ANY) else {
+        let Some(prefix) = self.prefix(&filter, &together, Words::ANY) else {
             return Found::default();
         };
         if let Some(range) = prefix.content {
-            let content = self.line[range].to_owned();
+            let content = together[range].to_owned();
             self.lines.replace([content]);
         }
         let mut found = Found::default();
@@ -218,7 +228,7 @@ impl Matcher {
                 continue;
             }
             let facts = over(&prefix.facts, regex.pattern.facts(&text, &self.slots.fail[n]));
-            found.hits.extend(self.hit(n, facts, matched.len(), cut.time));
+            found.hits.extend(self.hit(n, facts, matched.len(), time));
             if self.search == Search::First {
                 break;
             }
@@ -252,11 +262,11 @@ impl Matcher {
     }
 
     /// The answer for a line that an ignoreregex matches, where those come first.
-    fn ignored_first(&mut self, filter: &Filter) -> Option<Found> {
+    fn ignored_first(&mut self, filter: &Filter, line: &str) -> Option<Found> {
         if !comes_first(filter) {
             return None;
         }
-        let ignored = ignored(&filter.ignoreregex, &self.line, &mut self.limit_hits)?;
+        let ignored = ignored(&filter.ignoreregex, line, &mut self.limit_hits)?;
         Some(Found {
             hits: Vec::new(),
             ignored: Some(ignored),
@@ -264,7 +274,7 @@ impl Matcher {
     }
 
     /// Applies the prefregex, if there is one, to the line.
-    fn prefix(&mut self, filter: &Filter, words: Words) -> Option<PrefixMatch> {
+    fn prefix(&mut self, filter: &Filter, line: &str, words: Words) -> Option<PrefixMatch> {
         let Some(prefix) = &filter.prefregex else {
             return Some(PrefixMatch::default());
         };
@@ -272,11 +282,11 @@ impl Matcher {
             && filter.max_lines == 1
             && words != Words::ANY
             && !self.needs.may_look(words)
-            && self.line.is_ascii()
+            && line.is_ascii()
         {
-            let begin = before.end(&self.line)?;
+            let begin = before.end(line)?;
             // The line's break is no part of its content, which is something.
-            let end = self.line.len() - 1;
+            let end = line.len() - 1;
             if begin < end {
                 return Some(PrefixMatch {
                     facts: Facts::default(),
@@ -287,9 +297,9 @@ impl Matcher {
         let Some(mut slots) = self.slots.prefix.take() else {
             return Some(PrefixMatch::default());
         };
-        let result = prefix.regex.pattern.search(&self.line, &mut slots);
+        let result = prefix.regex.pattern.search(line, &mut slots);
         let matched = self.note_limit(result).then(|| {
-            let mut facts = prefix.regex.pattern.facts(&self.line, &slots);
+            let mut facts = prefix.regex.pattern.facts(line, &slots);
             facts.remove(CONTENT);
             let content = prefix.content.and_then(|content| slots.group(content));
             PrefixMatch {
@@ -335,17 +345,6 @@ impl Matcher {
     }
 }
 
-/// A line ends once: a break within it, as a message of the journal may have, would let `$` match before its end. It is written as
-/// fail2ban writes it.
-fn push_without_breaks(line: &mut String, text: &str) {
-    let mut parts = text.split('\n');
-    line.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        line.push_str("\\n");
-        line.push_str(part);
-    }
-}
-
 /// What the prefregex left.
 #[derive(Debug, Default)]
 struct PrefixMatch {
@@ -360,6 +359,9 @@ fn comes_first(filter: &Filter) -> bool {
 }
 
 fn over(prefix: &Facts, facts: Facts) -> Facts {
+    if prefix.is_empty() {
+        return facts;
+    }
     let mut all = prefix.clone();
     all.lay_over(facts);
     all

@@ -20,6 +20,7 @@ pub mod pattern;
 pub mod prefilter;
 mod session;
 mod substitute;
+mod text;
 pub mod trial;
 pub mod unused;
 pub mod value;

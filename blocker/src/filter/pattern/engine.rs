@@ -175,8 +175,8 @@ mod tests {
     use super::super::python::{Lines, translate};
     use super::*;
 
-    /// With groups, flags, Unicode's classes, and look-around of every kind in every place.
-    const EXPRESSIONS: [&str; 14] = [
+    /// With groups, flags, Unicode's classes, look-around of every kind in every place, and groups that lie close together.
+    const EXPRESSIONS: [&str; 17] = [
         r"^(?P<user>\w+) from (?P<ip4>\d+)",
         r"(?i)\bÄb\b|a(?P<x>b*?)",
         r"^\w+(?! ab)(?P<rest> \w+)?",
@@ -191,6 +191,9 @@ mod tests {
         r"a(?!b(?!c))",
         r"(?P<x>a)(?(x)b|c)(?!d)",
         r"(?>a+)b|a++(?!b)c",
+        r"^(?:a|b)*c(?P<user>[ab]+)?from ?\w",
+        r"c(?P<user>a|ab)(?P<x>b?)from(?: \w)*",
+        r"(?P<user>[ab]*?)(?P<x>b*)c(?:a|ab)",
     ];
 
     proptest! {

@@ -41,6 +41,11 @@ impl Facts {
         found.map(|(_, fact)| fact)
     }
 
+    /// Whether nothing is known.
+    pub(in crate::filter) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Everything, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Fact)> {
         self.0.iter().map(|(name, fact)| (&**name, fact))

@@ -6,20 +6,27 @@
 use std::sync::OnceLock;
 
 use regex_automata::meta::{self, BuildError};
+use regex_automata::nfa::thompson::backtrack;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
 
+use super::groups::Groups;
 use super::{CACHE_LIMIT, SIZE_LIMIT};
 
 /// An expression for lines of ASCII.
 #[derive(Debug)]
-pub(super) struct Ascii(meta::Regex);
+pub(super) struct Ascii {
+    regex: meta::Regex,
+    /// Where its groups can be found for less.
+    groups: Option<Groups>,
+}
 
 /// What a search for lines of ASCII works with, and where it leaves the groups.
 #[derive(Debug)]
 pub(super) struct AsciiSlots {
     cache: meta::Cache,
+    groups: Option<backtrack::Cache>,
     slots: Vec<Option<NonMaxUsize>>,
 }
 
@@ -29,40 +36,53 @@ impl Ascii {
         let config = meta::Config::new()
             .nfa_size_limit(Some(SIZE_LIMIT))
             .hybrid_cache_capacity(CACHE_LIMIT);
-        let built: Result<meta::Regex, BuildError> = meta::Builder::new()
-            .configure(config)
-            .build_from_hir(&in_ascii(expression));
-        built.ok().map(Self)
+        let expression = in_ascii(expression);
+        let built: Result<meta::Regex, BuildError> = meta::Builder::new().configure(config).build_from_hir(&expression);
+        Some(Self {
+            regex: built.ok()?,
+            groups: Groups::of(&expression),
+        })
     }
 
     /// The names of its groups, by number.
     pub(super) fn names(&self) -> impl Iterator<Item = Option<&str>> {
         let pattern = regex_automata::PatternID::ZERO;
-        self.0.group_info().pattern_names(pattern)
+        self.regex.group_info().pattern_names(pattern)
     }
 
     /// Room for what a search finds.
     pub(super) fn slots(&self) -> AsciiSlots {
         AsciiSlots {
-            cache: self.0.create_cache(),
-            slots: vec![None; self.0.group_info().slot_len()],
+            cache: self.regex.create_cache(),
+            groups: self.groups.as_ref().map(Groups::cache),
+            slots: vec![None; self.regex.group_info().slot_len()],
         }
     }
 
     /// Searches a line of ASCII for the first match.
     pub(super) fn search(&self, line: &str, slots: &mut AsciiSlots) -> bool {
-        let AsciiSlots { cache, slots } = slots;
-        self.0.search_slots_with(cache, &Input::new(line), slots).is_some()
+        let AsciiSlots { cache, groups, slots } = slots;
+        let input = Input::new(line);
+        if let (Some(groups), Some(groups_cache)) = (&self.groups, groups) {
+            let Some(found) = self.regex.search_with(cache, &input) else {
+                return false;
+            };
+            if groups.find(line, found, groups_cache, slots) {
+                return true;
+            }
+        }
+        self.regex.search_slots_with(cache, &input, slots).is_some()
     }
 
     /// Whether a line of ASCII matches from `at` on.
     pub(super) fn is_match_at(&self, line: &str, at: usize) -> bool {
-        self.0.is_match(Input::new(line).range(at..).anchored(Anchored::Yes))
+        self.regex
+            .is_match(Input::new(line).range(at..).anchored(Anchored::Yes))
     }
 
     /// Whether a line of ASCII matches.
     pub(super) fn is_match(&self, line: &str) -> bool {
-        self.0.is_match(line)
+        self.regex.is_match(line)
     }
 }
 

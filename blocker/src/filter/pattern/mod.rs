@@ -7,6 +7,7 @@
 pub(super) mod content;
 mod engine;
 pub mod facts;
+mod groups;
 mod linear;
 pub(super) mod python;
 mod relaxed;

@@ -138,10 +138,10 @@ impl Judge {
                 continue;
             };
             let allowlist = self.ledger.allowlist();
-            let decision = jail.decide(failure, |host| allowlist.covers(host), now);
+            let subject = jail.counted_as(failure.address, |host| allowlist.covers(host));
+            let decision = jail.count_for(failure, subject, now);
             let evidence = failure.evidence.take();
             if let (Some(evidence), Decision::Counted | Decision::Ban(_)) = (evidence, &decision) {
-                let subject = jail.counted_as(failure.address, |host| allowlist.covers(host));
                 self.lines.note(failure.jail, jail.who(failure, subject), evidence);
             }
             if let Decision::Ban(ban) = decision {
@@ -195,6 +195,9 @@ impl Judge {
         let is_in_force = known.is_some();
         if known.is_some_and(|known| is_told_of(ban.since, known.since)) {
             return None;
+        }
+        if jail.increment().is_none() && self.store.is_news(ban.since) {
+            return Some(ban);
         }
         let own = self.store.past(ban.subject, Some(ban.jail), now);
         if own.last.is_some_and(|last| is_told_of(ban.since, last)) {

@@ -13,8 +13,9 @@ impl Networks {
     #[must_use]
     pub fn cover(&self, subject: Subject) -> bool {
         let network = subject.network();
-        // Of those that do not overlap, only the last that begins before it can.
-        let after = self.0.partition_point(|known| known.network() <= network.network());
+        // Of those that do not overlap, only the last that begins before it can. All of them are written without bits behind their
+        // prefixes, so that their addresses are where they begin.
+        let after = self.0.partition_point(|known| known.addr() <= network.addr());
         after.checked_sub(1).is_some_and(|last| self.0[last].contains(&network))
     }
 
@@ -22,7 +23,7 @@ impl Networks {
     #[must_use]
     pub fn touch(&self, subject: Subject) -> bool {
         let network = subject.network();
-        let first = self.0.partition_point(|known| known.network() < network.network());
+        let first = self.0.partition_point(|known| known.addr() < network.addr());
         let within = self.0.get(first).is_some_and(|known| network.contains(known));
         within || self.cover(subject)
     }
@@ -40,7 +41,8 @@ impl FromIterator<IpNet> for Networks {
             .into_iter()
             .map(|network| Subject::from(network).network())
             .collect();
-        let mut networks = IpNet::aggregate(&networks);
+        let networks = IpNet::aggregate(&networks).into_iter();
+        let mut networks: Vec<IpNet> = networks.map(|network| network.trunc()).collect();
         networks.sort_unstable();
         Self(networks)
     }

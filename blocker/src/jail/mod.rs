@@ -161,9 +161,6 @@ impl Jail {
     /// Counts a failure. With IPv6, neighbours are banned together; but not for what a host did that `is_allowed` says may never be
     /// banned. `now` is the time by the clock that decides: the wall's, or a log's.
     pub fn decide(&mut self, failure: &Failure, is_allowed: impl FnOnce(Subject) -> bool, now: Timestamp) -> Decision {
-        if self.goes_on && failure.again {
-            return Decision::Late;
-        }
         let subject = self.counted_as(failure.address, is_allowed);
         self.count_for(failure, subject, now)
     }
@@ -171,11 +168,12 @@ impl Jail {
     /// What failures of a host are counted for: itself, or with IPv6 the network around it, unless a host that is ignored lives there.
     pub fn counted_as(&self, address: IpAddr, is_allowed: impl FnOnce(Subject) -> bool) -> Subject {
         let host = Subject::host(address);
-        if is_allowed(host) {
-            return host;
-        }
         let around = Subject::around(address, self.rules.ipv6_prefix);
-        if self.ignored.touch(around) { host } else { around }
+        if around == host || is_allowed(host) || self.ignored.touch(around) {
+            host
+        } else {
+            around
+        }
     }
 
     /// Who it is that a failure counts for, where it counts for this host or network.
@@ -195,8 +193,11 @@ impl Jail {
         self.hosts.remembered(who, oldest)
     }
 
-    /// Counts a failure of `subject`.
-    fn count_for(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
+    /// Counts a failure for whom [`Jail::counted_as`] says; `now` as with [`Jail::decide`].
+    pub fn count_for(&mut self, failure: &Failure, subject: Subject, now: Timestamp) -> Decision {
+        if self.goes_on && failure.again {
+            return Decision::Late;
+        }
         if self.ignores(Subject::host(failure.address)) {
             return Decision::Ignored;
         }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr_iter;
+
 /// Longest line that is taken in; what goes beyond is cut off.
 pub const MAX_LINE: usize = 64 * 1024;
 
@@ -53,8 +55,13 @@ impl Lines {
 
     /// Takes in the next bytes.
     pub(super) fn feed(&mut self, bytes: &[u8], each: &mut dyn FnMut(RawLine<'_>)) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.piece(piece, each);
+        let mut begin = 0;
+        for at in memchr_iter(b'\n', bytes) {
+            self.piece(&bytes[begin..=at], each);
+            begin = at + 1;
+        }
+        if begin < bytes.len() {
+            self.piece(&bytes[begin..], each);
         }
     }
 

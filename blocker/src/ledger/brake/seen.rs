@@ -17,6 +17,8 @@ const HALF: SignedDuration = SignedDuration::from_mins(5);
 const REGISTERS: usize = 4096;
 /// Addresses that are taken from one line: attackers write parts of lines.
 const MOST_IN_A_LINE: usize = 4;
+/// What Sendmail writes before an IPv6 address.
+const SENDMAIL: &[u8] = b"IPv6:";
 
 /// The hosts. Readers of logs note them, the judge asks how many they are.
 #[derive(Debug)]
@@ -67,9 +69,12 @@ impl Seen {
     /// Takes note of a host; of one subscriber's IPv6 addresses as one.
     pub fn host(&self, address: IpAddr, now: Timestamp) {
         let hash = self.hash.hash_one(Subject::around(address, Ipv6Prefix::SUBNET));
-        let register = hash as usize % REGISTERS;
-        let run = (hash >> 12).leading_zeros() - 12 + 1;
-        self.of(half(now)).registers[register].fetch_max(run as u8, Ordering::Relaxed);
+        let run = ((hash >> 12).leading_zeros() - 12 + 1) as u8;
+        let register = &self.of(half(now)).registers[hash as usize % REGISTERS];
+        // Nearly every host has been seen before, or others like it: to look is cheaper than to write.
+        if register.load(Ordering::Relaxed) < run {
+            register.fetch_max(run, Ordering::Relaxed);
+        }
     }
 
     /// How many distinct hosts there were, about.
@@ -143,33 +148,33 @@ fn addresses(line: &[u8]) -> impl Iterator<Item = IpAddr> {
 
 /// The address whose first number, which begins not before `from`, ends at `dot`, and where it ends.
 fn ipv4(line: &[u8], from: usize, dot: usize) -> Option<(IpAddr, usize)> {
-    let is_digit = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
+    let before = &line[from..dot];
+    // Most dots stand in names.
+    if !line.get(dot + 1)?.is_ascii_digit() || !before.last()?.is_ascii_digit() {
+        return None;
+    }
     let is_word = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-    let digits = (from..dot).rev().take_while(|at| is_digit(*at)).count();
+    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let begin = dot - digits;
-    if !(1..=3).contains(&digits) || !is_digit(dot + 1) || (begin > 0 && is_word(&line[begin - 1])) {
+    if digits > 3 || (begin > 0 && is_word(&line[begin - 1])) {
         return None;
     }
     let word = &line[begin..];
     let word = &word[..word.iter().position(|byte| !is_word(byte)).unwrap_or(word.len())];
-    let text = std::str::from_utf8(word).ok()?.trim_end_matches(['.', ':']);
-    let address: Ipv4Addr = text.parse().ok()?;
+    let end = word.iter().rposition(|byte| !matches!(byte, b'.' | b':'))? + 1;
+    let address: Ipv4Addr = std::str::from_utf8(&word[..end]).ok()?.parse().ok()?;
     Some((address.into(), begin + word.len()))
 }
 
-/// The address that begins at `begin`, behind Sendmail's `IPv6:` maybe, and where it ends.
+/// The address that begins at `begin`, behind Sendmail's word for it maybe, and where it ends.
 fn ipv6(line: &[u8], begin: usize) -> Option<(IpAddr, usize)> {
     let word = line.get(begin..)?;
-    let (begin, word) = word
-        .strip_prefix(b"IPv6:")
-        .map_or((begin, word), |rest| (begin + 5, rest));
     // Only then may it be one: most of what stands behind `=` is not.
-    if !word
-        .first()
-        .is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b':')
-    {
-        return None;
-    }
+    let (begin, word) = match word.first()? {
+        b'I' => (begin + SENDMAIL.len(), word.strip_prefix(SENDMAIL)?),
+        byte if byte.is_ascii_hexdigit() || *byte == b':' => (begin, word),
+        _ => return None,
+    };
     // An IPv4 address may be written as one of IPv6, with its dots.
     let is_part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let word = &word[..word.iter().position(|byte| !is_part(byte)).unwrap_or(word.len())];

@@ -6,16 +6,19 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 
 use super::fault::Fault;
 use super::folder::{Folder, Identity};
-use super::pending::{Event, Named, Pending, Written};
+use super::pending::{Event, Pending};
+use super::writing::Writing;
 use super::{Past, schema};
 use crate::ban::{Ban, Expiry, JailId, Origin, Subject};
 
 /// How long another program that writes to the database is waited for. Nobody is banned meanwhile.
 const BUSY: Duration = Duration::from_millis(250);
+/// A transaction that begins by reading would be refused its first row, without a wait, where another program has written meanwhile.
+const TO_WRITE: TransactionBehavior = TransactionBehavior::Immediate;
 /// The log is cut down to this when it has grown beyond it.
 const WAL_BYTES: i64 = 16 * 1024 * 1024;
 /// Memory for pages that were read.
@@ -99,6 +102,15 @@ impl Database {
         Ok(())
     }
 
+    /// When the last of what is known has happened, to whomever; `None` where nothing has.
+    pub(super) fn latest(&self) -> Result<Option<Timestamp>, Fault> {
+        let latest = self
+            .connection
+            .query_row("SELECT max(since) FROM history", [], |row| row.get::<_, Option<i64>>(0))?;
+        // What lies beyond all time is later than anything that may happen.
+        Ok(latest.map(|latest| time(latest).unwrap_or(Timestamp::MAX)))
+    }
+
     /// What is known of a host's or network's bans, by one jail or, without one, by all, not before `oldest`.
     pub(super) fn past(&self, subject: Subject, jail: Option<&str>, oldest: Timestamp) -> Result<Past, Fault> {
         let mut statement = self.connection.prepare_cached(
@@ -148,8 +160,8 @@ impl Database {
 
     /// Writes what has come up since the last time; all of it or nothing.
     pub(super) fn write(&mut self, pending: &Pending) -> Result<(), Fault> {
-        let transaction = self.connection.transaction()?;
-        changes(&transaction, pending)?;
+        let transaction = self.connection.transaction_with_behavior(TO_WRITE)?;
+        Writing::begin(&transaction)?.all(pending)?;
         Ok(transaction.commit()?)
     }
 
@@ -162,14 +174,16 @@ impl Database {
         pending: &Pending,
         jails: &[String],
     ) -> Result<(), Fault> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.transaction_with_behavior(TO_WRITE)?;
         for jail in outdated {
             transaction.execute("DELETE FROM bans WHERE jail = ?1", [jail])?;
         }
-        changes(&transaction, pending)?;
+        let mut writing = Writing::begin(&transaction)?;
+        writing.all(pending)?;
         for ban in bans {
-            keep(&transaction, ban, name(jails, ban.jail))?;
+            writing.keep(ban, name(jails, ban.jail))?;
         }
+        drop(writing);
         Ok(transaction.commit()?)
     }
 
@@ -291,67 +305,6 @@ fn check(connection: &Connection) -> Result<(), Fault> {
     }
 }
 
-fn keep(transaction: &Transaction<'_>, ban: &Ban, jail: &str) -> Result<(), Fault> {
-    let subject = ban.subject.to_string();
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO bans (subject, jail, origin, since, until, failures) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![
-            subject,
-            jail,
-            ban.origin.name(),
-            ban.since.as_microsecond(),
-            microseconds(ban.until),
-            ban.failures
-        ])?;
-    transaction
-        .prepare_cached("DELETE FROM lifted WHERE subject = ?1 AND jail = ?2")?
-        .execute(params![subject, jail])?;
-    Ok(())
-}
-
-fn lift(transaction: &Transaction<'_>, ban: &Ban, jail: &str) -> Result<(), Fault> {
-    let subject = ban.subject.to_string();
-    transaction
-        .prepare_cached("DELETE FROM bans WHERE subject = ?1 AND jail = ?2")?
-        .execute(params![subject, jail])?;
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO lifted (subject, jail, until) VALUES (?1, ?2, ?3)")?
-        .execute(params![subject, jail, microseconds(ban.until)])?;
-    Ok(())
-}
-
-fn changes(transaction: &Transaction<'_>, pending: &Pending) -> Result<(), Fault> {
-    for change in &pending.bans {
-        match change {
-            Written::InForce(Named { ban, jail }) => keep(transaction, ban, jail)?,
-            Written::Lifted(Named { ban, jail }) => lift(transaction, ban, jail)?,
-        }
-    }
-    for (subject, happened) in &pending.history {
-        for one in happened {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO history (subject, jail, since, length, bans, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute(params![
-                    subject.to_string(),
-                    one.jail,
-                    one.since.as_microsecond(),
-                    one.length
-                        .map(|length| i64::try_from(length.as_micros()).unwrap_or(i64::MAX)),
-                    one.bans,
-                    one.reason
-                ])?;
-        }
-    }
-    for (source, position) in &pending.positions {
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO positions (source, position) VALUES (?1, ?2)")?
-            .execute(params![source, position])?;
-    }
-    Ok(())
-}
-
 /// A row as a ban, whose jail is still to be found by its name; `None` where it holds what no blocker writes.
 fn ban(row: &Row<'_>) -> Result<Option<Ban>, Fault> {
     let subject = row.get_ref(0)?.as_str().ok().and_then(|subject| subject.parse().ok());
@@ -386,7 +339,7 @@ fn expiry(microseconds: Option<i64>) -> Option<Expiry> {
     }
 }
 
-fn microseconds(until: Expiry) -> Option<i64> {
+pub(super) fn microseconds(until: Expiry) -> Option<i64> {
     match until {
         Expiry::At(end) => Some(end.as_microsecond()),
         Expiry::Never => None,

@@ -14,6 +14,7 @@ mod heal;
 mod pending;
 mod reason;
 mod schema;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub use self::happened::Happened;
 use self::heal::Trouble;
 use self::pending::{Event, Named, Pending, Written};
 use super::Ledger;
-use crate::ban::{Ban, Expiry, JailId, Subject};
+use crate::ban::{Ban, Expiry, JailId, Subject, moved};
 
 /// Rows of history that are kept at the most, about 100 bytes each.
 const MOST_HISTORY: i64 = 2_000_000;
@@ -79,6 +80,8 @@ pub struct Store {
     tidied: Timestamp,
     /// Up to which row of history no lines are kept any more.
     cleared: i64,
+    /// Nothing of what is known has happened later, to whomever.
+    latest: Timestamp,
 }
 
 impl Store {
@@ -103,6 +106,7 @@ impl Store {
             is_read: false,
             tidied: now,
             cleared: 0,
+            latest: Timestamp::MIN,
         };
         match store.open_and_read(now) {
             Ok(bans) => Ok((store, bans)),
@@ -148,13 +152,16 @@ impl Store {
     /// Opens the database; one that is damaged is moved aside and a new one made.
     fn open_database(&mut self, now: Timestamp) -> Result<Database, Fault> {
         self.folder.take()?;
-        match Database::open(&self.folder) {
+        let opened = match Database::open(&self.folder) {
             Err(fault) if fault.remedy() == Remedy::SetAside => {
                 self.set_aside(&fault, now)?;
                 Database::open(&self.folder)
             }
             opened => opened,
-        }
+        };
+        let database = opened?;
+        self.latest = database.latest()?.unwrap_or(self.latest).max(self.latest);
+        Ok(database)
     }
 
     fn set_aside(&self, fault: &Fault, now: Timestamp) -> Result<(), Fault> {
@@ -240,6 +247,13 @@ impl Store {
         answered
     }
 
+    /// Whether nobody was ever banned for a failure of this time or a later one, as far as is known. The database, which would have to be
+    /// asked about each host otherwise, keeps microseconds.
+    #[must_use]
+    pub fn is_news(&self, failure: Timestamp) -> bool {
+        failure.as_microsecond() > self.latest.as_microsecond()
+    }
+
     /// What is known of a host's or network's earlier bans, by one jail or, without one, by all.
     pub fn past(&mut self, subject: Subject, jail: Option<JailId>, now: Timestamp) -> Past {
         let oldest = now.saturating_sub(self.history).unwrap_or(Timestamp::MIN);
@@ -288,6 +302,7 @@ impl Store {
             bans,
             reason: None,
         };
+        self.latest = self.latest.max(ban.since);
         self.pending.remember(ban.subject, event);
         self.write_later(Written::InForce(self.named(ban)));
     }
@@ -317,6 +332,8 @@ impl Store {
     /// Moves what is kept with the wall clock, which was set by `step` and says `now` since then. The ledger has moved before.
     pub fn clock_was_set(&mut self, step: SignedDuration, now: Timestamp) {
         self.pending.clock_was_set(step);
+        // What was written is moved back only.
+        self.latest = self.latest.max(moved(self.latest, step));
         let moved = self.database.as_mut().map(|database| database.clock_was_set(step, now));
         if let Some(Err(fault)) = moved {
             // The ledger is what will be written.

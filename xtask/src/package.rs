@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
+use crate::setup::cargo_tool::Features;
 use crate::setup::{self, cargo_tool};
 use crate::{cargo, workspace};
 
@@ -78,7 +79,7 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
 pub(crate) fn prepare() -> Result<PathBuf> {
     let tools = setup::for_packaging()?;
     for (name, version) in [CARGO_DEB, bill::CARGO_CYCLONEDX] {
-        cargo_tool::install(&tools, name, version)?;
+        cargo_tool::install(&tools, name, version, Features::Default)?;
     }
     Ok(tools)
 }

@@ -47,10 +47,3 @@ pub(crate) fn install(tools: &Path, name: &str, version: &str, features: Feature
     say(&format!("{name} is built, in {} s", start.elapsed().as_secs()));
     Ok(tool)
 }
-
-/// Whether a program that says this of itself is of the version.
-fn is_of(said: &[u8], version: &str) -> bool {
-    let said = String::from_utf8_lossy(said);
-    let last = said.split_whitespace().last().unwrap_or_default();
-    last.trim_start_matches('v') == version
-}

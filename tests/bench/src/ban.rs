@@ -6,13 +6,15 @@
 //! *Restart*: the real agent, release build, with bans in force, while a banned host goes on knocking; packets that come past
 //! blocker are counted behind it.
 //!
-//! *fail2ban*: its nftables action, told of hosts one after the other as its log filter would tell it, and its restart.
+//! *fail2ban*: its nftables action, told of hosts one after the other as its log filter would tell it, and its restart, while a banned host
+//! knocks as well.
 
 mod bare_map;
 mod bare_set;
 mod batch;
 mod fail2ban;
 mod restart;
+mod their_restart;
 
 use anyhow::Result;
 
@@ -30,5 +32,6 @@ fn run(ground: &Ground) -> Result<Report> {
     batch::run(ground, &mut report)?;
     restart::run(ground, &mut report)?;
     fail2ban::run(ground, &mut report)?;
+    their_restart::run(ground, &mut report)?;
     Ok(report)
 }

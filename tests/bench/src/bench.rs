@@ -57,6 +57,11 @@ impl Ground {
         if self.is_quick && wanted > QUICK { QUICK } else { wanted }
     }
 
+    /// Whether it is only to be seen that it works.
+    pub(crate) const fn is_quick(&self) -> bool {
+        self.is_quick
+    }
+
     /// The agent that was built together with the bench: `target/release/blocker`.
     pub(crate) fn agent(&self) -> Command {
         Command::new(blocker_tests::agent::program())

@@ -11,18 +11,27 @@ use anyhow::{Context as _, Result};
 
 use crate::bench::workspace;
 use crate::machine::Machine;
-use crate::report::Outcome;
+use crate::report::{Chart, Outcome};
 use crate::table;
 
 /// What a document begins with that is not there yet.
 const BEGINNING: &str = "# Benchmarks\n";
 
-/// Replaces the part of this bench, and that of the machine.
+/// Where charts lie, from the document.
+const IMAGES: &str = "images";
+
+/// Replaces the part of this bench, with its charts, and that of the machine.
 pub(crate) fn write(outcome: &Outcome, machine: &Machine) -> Result<()> {
     let path = path();
     let before = fs::read_to_string(&path).unwrap_or_else(|_| BEGINNING.to_owned());
     let with_machine = replaced(&before, "machine", &machine_part(machine));
     let text = replaced(&with_machine, outcome.name, &bench_part(outcome, machine));
+    let images = path.with_file_name(IMAGES);
+    for chart in &outcome.report.charts {
+        fs::create_dir_all(&images).with_context(|| images.display().to_string())?;
+        let file = images.join(format!("{}.svg", chart.name));
+        fs::write(&file, &chart.svg).with_context(|| file.display().to_string())?;
+    }
     fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
@@ -49,6 +58,9 @@ fn machine_part(machine: &Machine) -> String {
 fn bench_part(outcome: &Outcome, machine: &Machine) -> String {
     let mut text = format!("## {}\n\nCompared: {}.\n\n", outcome.name, outcome.about);
     text += &table::markdown(&outcome.report);
+    for Chart { name, about, .. } in &outcome.report.charts {
+        let _ = writeln!(text, "\n![{about}]({IMAGES}/{name}.svg)");
+    }
     let with = if outcome.peers.is_empty() {
         String::new()
     } else {
@@ -81,7 +93,32 @@ fn replaced(text: &str, name: &str, part: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::report::Report;
+
+    #[test]
+    fn a_chart_is_shown_below_the_tables() {
+        let mut report = Report::default();
+        report.charts.push(Chart {
+            name: "relay",
+            about: "connections over time".to_owned(),
+            svg: String::new(),
+        });
+        let outcome = Outcome {
+            name: "relay",
+            about: "a relay",
+            report,
+            peers: Vec::new(),
+            took: Duration::ZERO,
+        };
+        let part = bench_part(&outcome, &Machine::default());
+        assert!(
+            part.contains("\n![connections over time](images/relay.svg)\n"),
+            "{part}"
+        );
+    }
 
     #[test]
     fn a_part_is_replaced_and_what_is_written_by_hand_stays() {

@@ -6,6 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,11 @@ use crate::peers::Peer;
 /// For its start and its end.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks.
-const POLL: Duration = Duration::from_millis(20);
+pub(crate) const POLL: Duration = Duration::from_millis(20);
 const PYTHON: &str = "/usr/bin/python3";
+/// The jail that [`Fail2ban::start`] gives it.
+pub(crate) const JAIL: &str = "spam";
+const DATABASE: &str = "fail2ban.sqlite3";
 const MODULES: &str = "usr/lib/python3/dist-packages";
 
 /// A running fail2ban over one log.
@@ -31,7 +35,7 @@ pub(crate) struct Fail2ban {
     /// What it has logged, and how far that was read.
     said: (u64, String),
     // Ends what is left when it goes.
-    lab: Lab,
+    lab: Arc<Lab>,
 }
 
 /// A line of a failure for each of these hosts, as Postfix logs it.
@@ -50,39 +54,44 @@ pub(crate) fn failures(hosts: Range<u32>) -> String {
 }
 
 impl Fail2ban {
-    /// With one jail, named `spam`, that bans by nftables.
+    /// With one jail that bans by nftables.
     pub(crate) fn start(ground: &Ground) -> Result<Self> {
         Self::with(ground, |config, log| {
             fs::write(config.join("filter.d/spam.local"), blocker_tests::relay::SPAM_FILTER)?;
             Ok(format!(
-                "[spam]\nenabled = true\nfilter = spam\nbackend = polling\nlogpath = {}\nmaxretry = 1\n\
+                "[{JAIL}]\nenabled = true\nfilter = spam\nbackend = polling\nlogpath = {}\nmaxretry = 1\n\
                  bantime = 1d\nbanaction = nftables\naction = nftables[type=multiport, name=spam, port=\"25,465,587\"]\n",
                 log.display()
             ))
         })
     }
 
-    /// With the jails that `configure` says, which may add to the folder of its configuration; over a log that is empty. Waits until it
-    /// answers.
+    /// In a lab of its own, with the jails that `configure` says, which may add to the folder of its configuration; over a log that is
+    /// empty. Waits until it answers.
     pub(crate) fn with(ground: &Ground, configure: impl FnOnce(&Path, &Path) -> Result<String>) -> Result<Self> {
+        let lab = Arc::new(Lab::new()?);
+        let log = lab.folder().join("mail.log");
+        fs::write(&log, "")?;
+        Self::on(ground, &lab, |config| configure(config, &log))
+    }
+
+    /// The same on the relay of a lab that there is, over the logs that the jails name.
+    pub(crate) fn on(ground: &Ground, lab: &Arc<Lab>, configure: impl FnOnce(&Path) -> Result<String>) -> Result<Self> {
         let peer = unpack(ground)?;
-        let lab = Lab::new()?;
         let config = lab.folder().join("fail2ban");
         configuration(&peer, &config)?;
         let folder = lab.folder().display().to_string();
         fs::write(
             config.join("fail2ban.local"),
-            format!("[Definition]\nlogtarget = {folder}/fail2ban.log\ndbfile = {folder}/fail2ban.sqlite3\n"),
+            format!("[Definition]\nlogtarget = {folder}/fail2ban.log\ndbfile = {folder}/{DATABASE}\n"),
         )?;
-        let log = lab.folder().join("mail.log");
-        let jails = configure(&config, &log)?;
+        let jails = configure(&config)?;
         fs::write(config.join("jail.local"), jails)?;
-        fs::write(log, "")?;
-        let child = spawn(&peer, &lab)?;
+        let child = spawn(&peer, lab)?;
         let mut fail2ban = Self {
             peer,
             child,
-            lab,
+            lab: Arc::clone(lab),
             said: (0, String::new()),
         };
         fail2ban.wait_until_it_answers()?;
@@ -98,11 +107,16 @@ impl Fail2ban {
 
     /// How many lines of its own log hold this text.
     pub(crate) fn said(&mut self, part: &str) -> Result<usize> {
+        Ok(self.lines()?.filter(|line| line.contains(part)).count())
+    }
+
+    /// The lines of its own log.
+    pub(crate) fn lines(&mut self) -> Result<impl Iterator<Item = &str>> {
         let (read, text) = &mut self.said;
         let mut file = File::open(self.lab.folder().join("fail2ban.log"))?;
         file.seek(SeekFrom::Start(*read))?;
         *read += file.read_to_string(text)? as u64;
-        Ok(text.lines().filter(|line| line.contains(part)).count())
+        Ok(text.lines())
     }
 
     /// How many hosts are banned in the kernel.
@@ -134,6 +148,21 @@ impl Fail2ban {
             // Each look is a process, which would take the time of what is looked at.
             thread::sleep(POLL * 5);
         }
+    }
+
+    /// The lab that it runs in.
+    pub(crate) fn lab(&self) -> Arc<Lab> {
+        Arc::clone(&self.lab)
+    }
+
+    /// The database that it takes bans back from; its own as long as it runs.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.lab.folder().join(DATABASE)
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Resident memory in KiB.

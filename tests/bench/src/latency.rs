@@ -19,7 +19,7 @@ use crate::agent::{JAILS, NO_BRAKE, jails_of, start, until};
 use crate::bench::{Bench, Ground};
 use crate::fail2ban::{self, Fail2ban};
 use crate::report::{Report, Table, Unit};
-use crate::statistics::{Figure, Samples};
+use crate::statistics::{Figure, Samples, within};
 
 /// Lines whose hosts are waited for.
 const PROBES: u32 = 1_000;
@@ -52,20 +52,25 @@ fn run(ground: &Ground) -> Result<Report> {
     fs::write(configuration.join("blocker.toml"), NO_BRAKE)?;
     let theirs = theirs(ground)?;
     let (quiet, busy) = ours(&folder, &configuration, &log)?;
+    ensure!(
+        [&quiet, &busy].iter().all(|times| times.len() == PROBES as usize),
+        "not every line's host was waited for"
+    );
     let mut report = Report::default();
     let all = [
         ("blocker, quiet", &quiet),
         ("blocker, 50,000 lines/s beside", &busy),
         ("fail2ban, quiet", &theirs),
-    ];
+    ]
+    .map(|(name, times)| (format!("{name}, {} hosts", times.len()), times));
     for (part, share) in [
         ("half of the hosts", 0.5),
         ("99 of 100 hosts", 0.99),
         ("all hosts", 1.0),
     ] {
         let rows = all.iter().map(|(name, times)| {
-            let figure = Samples::new(vec![quantile(times, share) * 1e3]).context("nobody was waited for")?;
-            Ok(((*name).to_owned(), figure))
+            let seconds = within(times, share).context("nobody was waited for")?;
+            Ok((name.clone(), Samples::once(seconds * 1e3)))
         });
         report.add(Table::of(
             &format!("within which {part} were banned"),
@@ -73,7 +78,7 @@ fn run(ground: &Ground) -> Result<Report> {
             rows.collect::<Result<_>>()?,
         ));
     }
-    let milliseconds = |times: &[f64], share| Some(Figure::Is(quantile(times, share) * 1e3));
+    let milliseconds = |times: &[f64], share| within(times, share).map(|seconds| Figure::Is(seconds * 1e3));
     report.at_most("ms for half of the hosts, quiet", milliseconds(&quiet, 0.5), 1.0);
     report.at_most("ms for 99 of 100 hosts, quiet", milliseconds(&quiet, 0.99), 10.0);
     report.at_most(
@@ -87,17 +92,6 @@ fn run(ground: &Ground) -> Result<Report> {
 /// The jails that read the other lines ban nobody, so that only the probes do.
 fn jails(log: &Path) -> String {
     jails_of(&JAILS, log, MOST_RETRIES) + &jails_of(&[("probe", "probe")], log, 1)
-}
-
-/// What is not exceeded by this share of the times.
-fn quantile(times: &[f64], share: f64) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let last = sorted.len().saturating_sub(1);
-    sorted
-        .get((last as f64 * share).ceil() as usize)
-        .copied()
-        .unwrap_or(f64::NAN)
 }
 
 fn line(host: Ipv4Addr) -> String {

@@ -42,6 +42,7 @@ mod machine;
 mod memory;
 mod packet;
 mod peers;
+mod relay;
 mod report;
 mod rounds;
 mod stack;
@@ -65,6 +66,7 @@ const BENCHES: &[Bench] = &[
     packet::BENCH,
     stack::BENCH,
     memory::BENCH,
+    relay::BENCH,
 ];
 
 /// blocker against its peers, on this machine.

@@ -20,6 +20,8 @@ pub(crate) enum Unit {
     /// Of 2^20 bytes.
     Mebibytes,
     Bytes,
+    /// So many of what the table's heading says.
+    Count,
 }
 
 impl Unit {
@@ -32,6 +34,7 @@ impl Unit {
             Self::Seconds => "s",
             Self::Mebibytes => "MiB",
             Self::Bytes => "bytes",
+            Self::Count => "number",
         }
     }
 }
@@ -137,6 +140,18 @@ impl Target {
 pub(crate) struct Report {
     pub(crate) tables: Vec<Table>,
     pub(crate) targets: Vec<Target>,
+    pub(crate) charts: Vec<Chart>,
+}
+
+/// A picture that the document shows below the tables.
+#[derive(Clone, Debug)]
+pub(crate) struct Chart {
+    /// Its file's name, without the end.
+    pub(crate) name: &'static str,
+    /// What it shows, for those who do not see it.
+    pub(crate) about: String,
+    /// The file.
+    pub(crate) svg: String,
 }
 
 impl Report {

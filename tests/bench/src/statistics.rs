@@ -122,6 +122,14 @@ impl Samples {
     }
 }
 
+/// What this share of the values does not exceed: one of them, and the least such. Of a hundred, 0.99 is the last but one.
+pub(crate) fn within(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied()
+}
+
 /// Between two values that lie around the place, in proportion.
 fn quantile(sorted: &[f64], part: f64) -> f64 {
     let place = part * (sorted.len().saturating_sub(1)) as f64;
@@ -147,6 +155,15 @@ mod tests {
         assert_eq!(samples(&[4.0, 1.0, 9.0, 2.0]).median(), 3.0);
         assert_eq!(Samples::once(7.0).median(), 7.0);
         assert_eq!(Samples::new(Vec::new()), None);
+    }
+
+    #[test]
+    fn a_share_of_the_values_is_counted_out_over_all_of_them() {
+        let values: Vec<f64> = (1..=1000).rev().map(f64::from).collect();
+        let all = [0.5, 0.99, 1.0].map(|share| within(&values, share));
+        assert_eq!(all, [Some(500.0), Some(990.0), Some(1000.0)]);
+        assert_eq!(within(&[3.0, 1.0], 0.99), Some(3.0));
+        assert_eq!(within(&[], 0.5), None);
     }
 
     #[test]

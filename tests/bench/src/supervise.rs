@@ -1,7 +1,7 @@
 //! Whatever becomes of a bench, nothing of it stays behind.
 //!
 //! The benches run in a second process of this program. When the first is told to end, it kills the second one, with all that
-//! it has started, and takes away its namespaces, which the lab's registry knows. So no bench has to listen for Ctrl-C, in
+//! it has started, and takes away its namespaces, which the lab's registry knows, and its control groups. So no bench has to listen for Ctrl-C, in
 //! the midst of a million bans or of somebody else's program.
 
 use std::os::unix::process::CommandExt as _;
@@ -17,6 +17,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::relay::processor;
 
 /// Set for the second process.
 const WORKER: &str = "BLOCKER_BENCH_WORKER";
@@ -58,6 +60,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         thread::sleep(POLL);
     };
     registry::clear().context("cannot take away what the benches have made")?;
+    processor::clear(worker.id()).context("cannot take away the benches' control groups")?;
     if stop.load(Ordering::Relaxed) {
         eprintln!("bench: interrupted; everything that was made is taken away");
         return Ok(ExitCode::from(INTERRUPTED));

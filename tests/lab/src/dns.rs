@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -13,6 +13,8 @@ use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, MX, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+/// What its thread is called: so the kernel tells how much of the processor it takes.
+pub const THREAD: &str = "name-server";
 /// How soon the server sees that it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
 /// Longest part of a text, RFC 1035, 3.3.
@@ -47,7 +49,9 @@ impl NameServer {
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared::default());
         let serving = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || serve(&socket, &serving));
+        let thread = Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(move || serve(&socket, &serving))?;
         Ok(Self {
             address,
             shared,

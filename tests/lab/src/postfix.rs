@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,6 +29,15 @@ pub const POSTMASTER: &str = "postmaster@relay.example";
 const START_DEADLINE: Duration = Duration::from_secs(15);
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
+/// What a Postfix has beside the lab's own settings.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Lines of `main.cf`; they count where they say something else than the lab's.
+    pub main_cf: String,
+    /// The name server that it asks, on port 53; without one it asks whom the machine asks, and gets no answer in the lab.
+    pub name_server: Option<IpAddr>,
+}
+
 /// A Postfix that runs as long as this value exists.
 ///
 /// When this process is killed Postfix goes on, as it gives up the kernel's promise of a signal together with root's rights;
@@ -47,6 +57,15 @@ impl Postfix {
     ///
     /// When there is no Postfix to be had, or when it does not start.
     pub fn start(lab: &Lab) -> Result<Self> {
+        Self::start_with(lab, &Settings::default())
+    }
+
+    /// As [`Postfix::start`], with more settings than the lab's own.
+    ///
+    /// # Errors
+    ///
+    /// When there is no Postfix to be had, or when it does not start.
+    pub fn start_with(lab: &Lab, settings: &Settings) -> Result<Self> {
         let staging = lab.folder().join("root");
         fs::create_dir(&staging).context("the lab has a Postfix already")?;
         let base = base::for_postfix(&staging)?;
@@ -60,7 +79,8 @@ impl Postfix {
             log: Some(log.clone()),
         })?;
         let errors = log.join("postfix.err");
-        let master = root.run(|| configure().and_then(|()| launch()))??;
+        let settings = settings.clone();
+        let master = root.run(move || configure(&settings).and_then(|()| launch()))??;
         let mut postfix = Self {
             master,
             _root: root,
@@ -68,6 +88,12 @@ impl Postfix {
         };
         postfix.wait_until_it_listens(&errors)?;
         Ok(postfix)
+    }
+
+    /// The id of its first process, from which all others come.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.master.id()
     }
 
     /// Its mail log, as the machine sees it.
@@ -128,9 +154,13 @@ impl Drop for Postfix {
 }
 
 /// Writes the configuration; on the root's thread.
-fn configure() -> Result<()> {
+fn configure(settings: &Settings) -> Result<()> {
     fs::create_dir_all("/etc/postfix")?;
-    fs::write("/etc/postfix/main.cf", include_str!("postfix/main.cf"))?;
+    let main_cf = format!("{}\n{}", include_str!("postfix/main.cf"), settings.main_cf);
+    fs::write("/etc/postfix/main.cf", main_cf)?;
+    if let Some(address) = settings.name_server {
+        fs::write("/etc/resolv.conf", format!("nameserver {address}\n"))?;
+    }
     fs::write("/etc/postfix/master.cf", include_str!("postfix/master.cf"))?;
     // Postfix makes what belongs below these two by itself.
     fs::create_dir_all("/var/lib/blocker-lab/queue")?;

@@ -55,6 +55,18 @@ pub enum Reach {
 /// Sends one mail from the given address of this host and reports what became of it.
 #[must_use]
 pub fn attempt(source: IpAddr, relay: SocketAddr, mail_from: &str, rcpt_to: &str, timeouts: Timeouts) -> Outcome {
+    attempt_from_afar(source, relay, (mail_from, rcpt_to), timeouts, Duration::ZERO)
+}
+
+/// As [`attempt`], by a client that is so far away: this passes between each reply and what it says to it.
+#[must_use]
+pub fn attempt_from_afar(
+    source: IpAddr,
+    relay: SocketAddr,
+    (mail_from, rcpt_to): (&str, &str),
+    timeouts: Timeouts,
+    away: Duration,
+) -> Outcome {
     let stream = match connect(source, relay, timeouts.connect) {
         Ok(stream) => stream,
         Err(error) => {
@@ -65,7 +77,8 @@ pub fn attempt(source: IpAddr, relay: SocketAddr, mail_from: &str, rcpt_to: &str
             };
         }
     };
-    deliver(stream, mail_from, rcpt_to, timeouts.reply).unwrap_or_else(|error| Outcome::Error(error.to_string()))
+    deliver(stream, (mail_from, rcpt_to), timeouts.reply, away)
+        .unwrap_or_else(|error| Outcome::Error(error.to_string()))
 }
 
 /// Tries to connect from the given address of this host, and hangs up again.
@@ -97,11 +110,17 @@ fn reach(error: &io::Error) -> Reach {
     }
 }
 
-fn deliver(stream: TcpStream, mail_from: &str, rcpt_to: &str, reply: Duration) -> io::Result<Outcome> {
+fn deliver(
+    stream: TcpStream,
+    (mail_from, rcpt_to): (&str, &str),
+    reply: Duration,
+    away: Duration,
+) -> io::Result<Outcome> {
     stream.set_read_timeout(Some(reply))?;
     stream.set_write_timeout(Some(reply))?;
     let mut dialogue = Dialogue {
         stream: BufReader::new(stream),
+        away,
     };
     let outcome = dialogue.mail(mail_from, rcpt_to)?;
     // The mail's fate is known by now; a server that hangs up first does no harm.
@@ -111,6 +130,7 @@ fn deliver(stream: TcpStream, mail_from: &str, rcpt_to: &str, reply: Duration) -
 
 struct Dialogue {
     stream: BufReader<TcpStream>,
+    away: Duration,
 }
 
 impl Dialogue {
@@ -137,6 +157,7 @@ impl Dialogue {
     }
 
     fn say(&mut self, line: &str) -> io::Result<u16> {
+        std::thread::sleep(self.away);
         self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes())?;
         self.reply()
     }

@@ -1,6 +1,8 @@
 //! A set like the one that holds IPv4 bans, and nothing but the netlink messages that fill it, written down beforehand.
 //!
-//! Messages as in `linux/netfilter/nf_tables.h`, each with one element, in transactions of as many messages as blocker sends at a time.
+//! Messages as in `linux/netfilter/nf_tables.h`, each with one element, in transactions of as many bans as blocker sends at a time. What
+//! blocker does beyond that is its own: it asks the kernel first what was counted for these hosts, and its table has more sets, which the
+//! kernel goes through for each message.
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -24,8 +26,8 @@ const NFPROTO_INET: u8 = 1;
 const NLA_F_NESTED: u16 = 1 << 15;
 const HOUR: u64 = 3_600_000;
 
-/// Messages in one transaction.
-const FULL: usize = 30_000;
+/// Bans in one transaction. blocker makes room for 30,000 messages and reckons with five for each ban, of which the usual one takes three.
+const BANS: usize = 6_000;
 const SEND_BUFFER: usize = 256 << 20;
 
 /// What is said for each element.
@@ -62,7 +64,7 @@ impl Transactions {
             bytes.extend(message(NFNL_MSG_BATCH_END, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES, &[]));
             bytes
         };
-        Self(addresses.chunks(FULL / kinds.len()).map(of_some).collect())
+        Self(addresses.chunks(BANS).map(of_some).collect())
     }
 
     /// Has the kernel carry them out, in the calling thread's network namespace.
@@ -142,5 +144,13 @@ mod tests {
         let one = Transactions::new("s", [Ipv4Addr::LOCALHOST].into_iter(), Messages::Renew);
         assert_eq!(one.0.len(), 1);
         assert_eq!(one.0[0].len() % 4, 0);
+    }
+
+    #[test]
+    fn bans_are_sent_in_as_many_transactions_as_blocker_s() {
+        let hosts = || (0..BANS as u32 + 1).map(Ipv4Addr::from_bits);
+        for messages in [Messages::Add, Messages::Renew] {
+            assert_eq!(Transactions::new("s", hosts(), messages).0.len(), 2, "{messages:?}");
+        }
     }
 }

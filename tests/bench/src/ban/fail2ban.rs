@@ -20,38 +20,22 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let theirs = theirs(ground)?;
     let ours = ours()?;
-    let rows = [("fail2ban", theirs.ban * 1e6), ("blocker", ours * 1e6)];
+    let rows = [("fail2ban", theirs * 1e6), ("blocker", ours * 1e6)];
     let rows = rows.map(|(name, value)| (name.to_owned(), Samples::once(value)));
     let what = format!("a ban, of {BANS} hosts that fail at once");
     report.add(Table::against(&what, Unit::Microseconds, "fail2ban", rows.into()));
-    let rows = vec![("fail2ban".to_owned(), Samples::once(theirs.restart))];
-    let what = format!("a restart with {BANS} bans, until all are enforced again");
-    report.add(Table::of(&what, Unit::Seconds, rows));
     Ok(())
 }
 
-/// In seconds.
-struct Theirs {
-    ban: f64,
-    restart: f64,
-}
-
-fn theirs(ground: &Ground) -> Result<Theirs> {
-    let mut fail2ban = Fail2ban::start(ground)?;
+/// Seconds a ban.
+fn theirs(ground: &Ground) -> Result<f64> {
+    let fail2ban = Fail2ban::start(ground)?;
     fail2ban.write(&failures(0..BANS))?;
     // From the first ban on: before it, fail2ban waits for its next look at the log.
     fail2ban.wait_for_bans(1, PATIENCE)?;
     let (begin, before) = (Instant::now(), fail2ban.bans()?);
     let after = fail2ban.wait_for_bans(BANS as usize, PATIENCE)?;
-    let ban = begin.elapsed().as_secs_f64() / (after.saturating_sub(before)).max(1) as f64;
-    fail2ban.stop()?;
-    let begin = Instant::now();
-    fail2ban.start_again()?;
-    fail2ban.wait_for_bans(BANS as usize, PATIENCE)?;
-    Ok(Theirs {
-        ban,
-        restart: begin.elapsed().as_secs_f64(),
-    })
+    Ok(begin.elapsed().as_secs_f64() / (after.saturating_sub(before)).max(1) as f64)
 }
 
 /// Seconds a ban.

@@ -21,8 +21,8 @@ const CURVES: [RGBColor; 3] = [
     RGBColor(0xb2, 0x7d, 0x12),
     RGBColor(0x1f, 0x8a, 0x9e),
 ];
-/// Room above the highest point.
-const HEADROOM: f64 = 1.1;
+/// Room above the highest point, where the curves are named.
+const HEADROOM: f64 = 1.45;
 
 /// Two charts below each other: connections, and the processor.
 pub(super) fn draw(courses: &[(&str, &Course)]) -> Result<String> {

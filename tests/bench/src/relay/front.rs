@@ -13,8 +13,9 @@ use crate::agent::NO_BRAKE;
 use crate::bench::Ground;
 use crate::fail2ban::{self, Fail2ban};
 
-/// How often a host may fail: fail2ban's own default.
-pub(super) const MAX_RETRY: u32 = 5;
+/// How often a host may fail: fail2ban's own default. A Postfix under stress hangs up at the first error and says so in a line of its own,
+/// which the filter counts too.
+const MAX_RETRY: u32 = 5;
 
 /// Which one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,31 @@ const FIRST: u8 = 20;
 /// The relay's address in the spammers' network.
 const RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 25);
 
-/// A host knocks so often, if it is not still busy with the knock before.
-pub(super) const PERIOD: Duration = Duration::from_secs(1);
+/// How hard they press.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) name: &'static str,
+    /// What its chart's file is called.
+    pub(super) chart: &'static str,
+    /// A host knocks so often, if it is not still busy with the knock before.
+    pub(super) period: Duration,
+}
+
+pub(super) const LOADS: [Load; 2] = [
+    // More than Postfix has processes for: it is under stress then and hangs up by itself at the first error.
+    Load {
+        name: "a flood, each knocks every second",
+        chart: "relay",
+        period: Duration::from_secs(1),
+    },
+    // It has processes left, and waits for what a host has to say after an error.
+    Load {
+        name: "a stream, each knocks every 2.5 s",
+        chart: "relay-stream",
+        period: Duration::from_millis(2_500),
+    },
+];
+
 /// How long a word takes from a spammer to the relay and back: it is far away.
 pub(super) const AWAY: Duration = Duration::from_millis(150);
 /// Within this a SYN is not repeated: one knock is one SYN.
@@ -57,11 +80,11 @@ pub(super) const fn is_listed(number: u8) -> bool {
 }
 
 /// Has all of them knock from `begin` until `length` has passed. Returns when the last one has hung up.
-pub(super) fn spam(host: &Namespace, begin: Instant, length: Duration) -> Result<Vec<Knock>> {
+pub(super) fn spam(host: &Namespace, period: Duration, begin: Instant, length: Duration) -> Result<Vec<Knock>> {
     host.enter(|| {
         thread::scope(|scope| {
             let start = |number| {
-                let life = move || knock_on(number, begin, length);
+                let life = move || knock_on(number, period, begin, length);
                 Builder::new().stack_size(STACK).spawn_scoped(scope, life)
             };
             let threads: Vec<_> = (0..SPAMMERS).map(start).collect::<Result<_, _>>()?;
@@ -74,14 +97,14 @@ pub(super) fn spam(host: &Namespace, begin: Instant, length: Duration) -> Result
     })?
 }
 
-/// The life of one: it takes no hint.
-fn knock_on(number: u8, begin: Instant, length: Duration) -> Vec<Knock> {
+/// The life of one: it takes no hint, and goes on when it is banned.
+fn knock_on(number: u8, period: Duration, begin: Instant, length: Duration) -> Vec<Knock> {
     let host = spammer(number);
     // Not all at once.
-    let first = PERIOD * u32::from(number) / u32::from(SPAMMERS);
+    let first = period * u32::from(number) / u32::from(SPAMMERS);
     let mut knocks = Vec::new();
     let recipient = format!("user{number}@relay.example");
-    let mut slots = slots(first, PERIOD);
+    let mut slots = slots(first, period);
     loop {
         let slot = slots(begin.elapsed());
         if slot >= length {

@@ -12,7 +12,7 @@ use blocker_lab::smtp::Outcome;
 
 use super::connections;
 use super::front::{Front, Kind};
-use super::hosts::{Knock, be_honest, spam};
+use super::hosts::{Knock, Load, be_honest, spam};
 use super::scene::{Scene, Spent};
 use crate::bench::Ground;
 
@@ -68,13 +68,13 @@ impl Round {
 }
 
 /// Sets the scene, and watches it for so long.
-pub(super) fn run(kind: Kind, ground: &Ground, seconds: u32) -> Result<Round> {
+pub(super) fn run(kind: Kind, load: &Load, ground: &Ground, seconds: u32) -> Result<Round> {
     let scene = Scene::new()?;
     let mut front = Front::start(kind, ground, &scene)?;
     let length = Duration::from_secs(seconds.into());
     let begin = Instant::now();
     thread::scope(|scope| {
-        let spam = scope.spawn(|| spam(&scene.spammers, begin, length));
+        let spam = scope.spawn(|| spam(&scene.spammers, load.period, begin, length));
         let honest = scope.spawn(|| be_honest(scene.lab.honest(), begin, length));
         let watched = watch(kind, &scene, &mut front, begin, seconds);
         let knocks = spam.join().map_err(|_| anyhow!("the spammers' thread panicked"))??;

@@ -60,7 +60,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         thread::sleep(POLL);
     };
     registry::clear().context("cannot take away what the benches have made")?;
-    processor::clear(worker.id()).context("cannot take away the benches' control groups")?;
+    processor::clear().context("cannot take away the benches' control groups")?;
     if stop.load(Ordering::Relaxed) {
         eprintln!("bench: interrupted; everything that was made is taken away");
         return Ok(ExitCode::from(INTERRUPTED));

@@ -45,6 +45,6 @@ mod tests {
                     \x20  2: 016433C6:0019 156433C6:9C41 06 00000000:00000000\n\
                     \x20  3: 0100007F:2FF8 0100007F:0019 01 00000000:00000000\n";
         assert_eq!(established(list, 25), [Ipv4Addr::new(198, 51, 100, 20)]);
-        assert_eq!(established("", 25), []);
+        assert!(established("", 25).is_empty());
     }
 }

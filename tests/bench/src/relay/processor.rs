@@ -13,6 +13,8 @@ use anyhow::{Context as _, Result};
 
 /// What the kernel's list of mounts calls the file system of control groups.
 const FILE_SYSTEM: &str = "cgroup2";
+/// What the names of all groups begin with; the id of the process that has made it comes next.
+const PREFIX: &str = "blk-bench-";
 /// What has just been ended may take the kernel a moment.
 const PATIENCE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(20);
@@ -25,7 +27,8 @@ impl Group {
     /// Makes an empty one.
     pub(crate) fn new(name: &str) -> Result<Self> {
         let folder = mounted().context("no cgroup2 is mounted, which tells how much of the processor Postfix takes")?;
-        let folder = folder.join(format!("{}{name}", prefix(std::process::id())));
+        clear().context("cannot take away the control groups of a bench that was killed")?;
+        let folder = folder.join(format!("{PREFIX}{}-{name}", std::process::id()));
         fs::create_dir(&folder).with_context(|| format!("cannot make the control group {}", folder.display()))?;
         Ok(Self(folder))
     }
@@ -63,14 +66,15 @@ impl Drop for Group {
     }
 }
 
-/// Takes away the control groups of a process that was killed.
-pub(crate) fn clear(process: u32) -> io::Result<()> {
+/// Takes away the control groups of processes that were killed.
+pub(crate) fn clear() -> io::Result<()> {
     let Some(folder) = mounted() else {
         return Ok(());
     };
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&prefix(process)) {
+        let owner = owner(&entry.file_name().to_string_lossy());
+        if owner.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists()) {
             fs::remove_dir(entry.path())?;
         }
     }
@@ -96,9 +100,9 @@ pub(crate) fn of_threads(name: &str) -> Result<f64> {
     Ok(nanoseconds as f64 / 1e9)
 }
 
-/// What the names of a process's control groups begin with.
-fn prefix(process: u32) -> String {
-    format!("blk-bench-{process}-")
+/// The process that made a control group of this name, if a bench did.
+fn owner(name: &str) -> Option<u32> {
+    name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok()
 }
 
 /// Where control groups of the second version can be made.
@@ -143,6 +147,13 @@ mod tests {
                       cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         assert_eq!(mount_of(mounts, FILE_SYSTEM), Some("/sys/fs/cgroup/unified"));
         assert_eq!(mount_of("cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n", FILE_SYSTEM), None);
+    }
+
+    #[test]
+    fn a_group_s_name_tells_who_made_it() {
+        assert_eq!(owner("blk-bench-4711-postfix"), Some(4711));
+        assert_eq!(owner("blk-bench-postfix"), None);
+        assert_eq!(owner("system.slice"), None);
     }
 
     #[test]

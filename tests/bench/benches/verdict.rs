@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use anyhow::Result;
-use blocker_common::map::{Ban, Ends, Scopes, Settings};
+use blocker_common::map::{Ban, Ends, Scopes, Settings, Terms};
 use blocker_common::packet::{Address, Protocol};
 use blocker_common::verdict::{Held, Tables, verdict};
 use criterion::Criterion;
@@ -60,7 +60,7 @@ impl Tables for Memory {
         false
     }
 
-    fn now(&self) -> u64 {
+    fn now(&self) -> u32 {
         1
     }
 }
@@ -71,11 +71,7 @@ fn main() -> Result<()> {
         until: Ban::FOREVER,
         packets: 0,
         last_packet: 0,
-        scopes: SMTP,
-        ends: 0,
-        jail: 0,
-        prefix_len: 32,
-        zeros: [0; 5],
+        terms: Terms::one(32, SMTP.trailing_zeros() as u8, 0),
     };
     let tables = Memory(
         (0..BANS)

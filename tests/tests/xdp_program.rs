@@ -17,6 +17,7 @@ use blocker_tests::require_root;
 use jiff::{SignedDuration, Timestamp};
 
 const DROP: u32 = 1;
+const PASS: u32 = 2;
 
 const SPAMMER: &str = "192.0.2.7";
 
@@ -83,6 +84,34 @@ fn the_kernel_ends_a_ban_by_itself() {
     while verdict(&mut xdp, frame.bytes()) == DROP {
         assert!(Instant::now() < deadline, "still dropped 5 s after a ban of 0.3 s");
     }
+}
+
+#[test]
+fn what_comes_onto_the_allowlist_is_spared_by_bans_that_are_in_force_already() {
+    let mut xdp = load();
+    let enforced = Enforced {
+        jail: JailId(0),
+        until: Expiry::Never,
+    };
+    let ban = |subject: &str| Change {
+        subject: subject.parse().unwrap(),
+        bans: vec![enforced],
+    };
+    let now = Timestamp::now();
+    assert!(xdp.apply(&[ban("192.0.2.0/24"), ban("198.51.100.7")], now).is_empty());
+    let in_network = syn(SPAMMER.parse().unwrap(), 25);
+    let neighbour = syn("192.0.2.8".parse().unwrap(), 25);
+    let host = syn("198.51.100.7".parse().unwrap(), 25);
+    let verdicts = |xdp: &mut Xdp| [&in_network, &neighbour, &host].map(|frame| verdict(xdp, frame.bytes()));
+    assert_eq!(verdicts(&mut xdp), [DROP; 3]);
+    let allowed = [SPAMMER, "198.51.100.7"].map(|host| format!("{host}/32").parse().unwrap());
+    xdp.allow(&allowed).unwrap();
+    assert_eq!(verdicts(&mut xdp), [PASS, DROP, PASS]);
+    // Made anew while it is on the list, and when it is off again.
+    assert!(xdp.apply(&[ban("198.51.100.7")], now).is_empty());
+    assert_eq!(verdicts(&mut xdp), [PASS, DROP, PASS]);
+    xdp.allow(&[]).unwrap();
+    assert_eq!(verdicts(&mut xdp), [DROP; 3]);
 }
 
 #[test]

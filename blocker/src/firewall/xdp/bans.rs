@@ -40,6 +40,8 @@ pub(super) struct Bans {
     last_key: u32,
     /// What the kernel's allowlist has.
     allowed: Networks,
+    /// Whether every ban that it touches says so.
+    is_marked: bool,
     settings: Array<MapData, Settings>,
     /// As the kernel has them.
     current: Settings,
@@ -71,6 +73,7 @@ impl Bans {
             keys: HashSet::default(),
             last_key: 0,
             allowed: Networks::default(),
+            is_marked: true,
             settings: maps::take(ebpf, map::SETTINGS)?,
             current: settings,
             before: HashMap::default(),
@@ -94,19 +97,29 @@ impl Bans {
 
     /// Says what the kernel's allowlist has by now: it is asked for what it touches, and for nothing else.
     pub(super) fn allow(&mut self, allowed: Networks) -> Result<()> {
-        let is_new = |network: &&IpNet| !self.allowed.cover(Subject::from(**network));
+        // After one that failed, nobody knows which bans lack their mark.
+        let is_new = |network: &&IpNet| !self.is_marked || !self.allowed.cover(Subject::from(**network));
         let new: Networks = allowed.as_slice().iter().filter(is_new).copied().collect();
         // First, for the bans that are made from now on.
         self.allowed = allowed;
         if new.as_slice().is_empty() {
             return Ok(());
         }
-        let context = "xdp: bans on what has come onto the allowlist cannot be marked";
-        self.ipv4_hosts.ask_for(&new).context(context)?;
-        self.ipv6_subnets.ask_for(&new).context(context)?;
-        self.ipv6_hosts.ask_for(&new).context(context)?;
-        self.ipv4_networks.ask_for(&new).context(context)?;
-        self.ipv6_networks.ask_for(&new).context(context)
+        let marked = [
+            self.ipv4_hosts.ask_for(&new),
+            self.ipv6_subnets.ask_for(&new),
+            self.ipv6_hosts.ask_for(&new),
+            self.ipv4_networks.ask_for(&new),
+            self.ipv6_networks.ask_for(&new),
+        ];
+        let all: Result<()> = marked.into_iter().collect();
+        self.is_marked = all.is_ok();
+        all.context("xdp: bans on what has come onto the allowlist cannot be marked")
+    }
+
+    /// Whether the kernel's allowlist has hosts of this.
+    pub(super) fn is_allowed_in_part(&self, subject: Subject) -> bool {
+        self.allowed.touch(subject)
     }
 
     /// How full the maps are.
@@ -154,7 +167,7 @@ impl Bans {
             }
             let before = self.before.remove(subject);
             if let Some(Held { ban, .. }) = &mut held {
-                ban.terms = ban.terms.with_clear(!self.allowed.touch(*subject));
+                ban.terms = ban.terms.with_clear(!self.is_allowed_in_part(*subject));
                 if let Some((packets, last)) = before {
                     (ban.packets, ban.last_packet) = (packets, last);
                 }
@@ -212,9 +225,12 @@ impl Bans {
 
     /// Enters ends under a key that no entry points to.
     fn put_ends(&mut self, ends: &Ends) -> Result<u32> {
+        let is_full = self.keys.len() >= self.ends.capacity().min(Terms::MAX_ENDS) as usize;
         let mut next = (1..=Terms::MAX_ENDS).map(|step| (self.last_key + step) % Terms::MAX_ENDS);
-        let free = next.find(|key| !self.keys.contains(key));
-        let put = free.map(|key| self.ends.update(&[key], &[*ends]).map(|()| key));
+        let free = next.find(|key| is_full || !self.keys.contains(key));
+        let put = free
+            .filter(|_| !is_full)
+            .map(|key| self.ends.update(&[key], &[*ends]).map(|()| key));
         match put {
             Some(Ok(key)) => {
                 self.last_key = key;

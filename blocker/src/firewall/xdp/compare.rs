@@ -44,7 +44,9 @@ impl Bans {
                     Covered::One { .. } => None,
                 },
             };
-            if held.is_some_and(|held| is_same(&held, &found)) {
+            // One that is said to be clear of the allowlist and is not would not be spared.
+            let is_unspared = ban.terms.is_clear() && self.is_allowed_in_part(subject);
+            if !is_unspared && held.is_some_and(|held| is_same(&held, &found)) {
                 right.insert(subject);
             }
         })?;

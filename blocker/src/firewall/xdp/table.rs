@@ -93,18 +93,38 @@ impl<K: Pod + Eq + Hash + Key> Table<K> {
         self.entries.note(self.known.len());
     }
 
-    /// Has the allowlist be asked for what it touches by now.
+    /// Has the allowlist be asked about each ban that one of these networks touches. All are tried; the first error is told.
     pub(super) fn ask_for(&self, allowed: &Networks) -> Result<()> {
-        let is_touched = |key: &&K| key.subject().is_some_and(|subject| allowed.touch(subject));
-        for key in self.known.iter().filter(is_touched) {
-            let Some(held) = self.elements.get(key)? else { continue };
-            let ban = Ban {
-                terms: held.terms.with_clear(false),
-                ..held
-            };
-            self.elements.update(&[*key], &[ban]).map_err(|halt| halt.error)?;
+        let mut result = Ok(());
+        for key in &self.known {
+            if let Some(subject) = key.subject()
+                && allowed.touch(subject)
+            {
+                result = result.and(self.mark(key, subject));
+            }
         }
-        Ok(())
+        result
+    }
+
+    fn mark(&self, key: &K, subject: Subject) -> Result<()> {
+        let held = self.elements.get(key)?;
+        // A trie answers with the network around it where it does not have it.
+        let Some(held) = held.filter(|held| held.terms.prefix_len() == subject.network().prefix_len()) else {
+            return Ok(());
+        };
+        let ban = Ban {
+            terms: held.terms.with_clear(false),
+            ..held
+        };
+        let update = || self.elements.update(&[*key], &[ban]).map_err(|halt| halt.error);
+        match update() {
+            // A full trie does not even take what it has, before Linux 6.13.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                self.elements.delete(&[*key]).map_err(|halt| halt.error)?;
+                Ok(update()?)
+            }
+            result => Ok(result?),
+        }
     }
 
     fn put(&mut self, new: &[(usize, K, Ban)], failed: &mut Failed) {

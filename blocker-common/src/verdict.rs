@@ -78,30 +78,33 @@ pub fn verdict<T: Tables>(frame: &(impl Bytes + ?Sized), tables: &T) -> Verdict<
 /// Judges a frame, and does what is to be done then.
 ///
 /// That is compiled anew for each way to a verdict. Where they come together, some with a place and some without, the verifier sees
-/// words that are now a pointer and now a number, and rejects the program.
+/// words that are now a pointer and now a number, or that nobody has set, and rejects the program.
 #[inline(always)]
 pub fn judge<T: Tables, R>(frame: &(impl Bytes + ?Sized), tables: &T, act: impl Fn(Verdict<T::Place>) -> R) -> R {
     // What nearly all packets are, and nearly all tables say of them, has a way of its own through the program: short, and with
     // everything in registers. What follows comes to the same.
-    if let Some(verdict) = plain_ipv4(frame).and_then(|packet| at_once(&packet, tables)) {
-        return act(verdict);
+    if let Some(done) = plain_ipv4(frame).and_then(|packet| at_once(&packet, tables, &act)) {
+        return done;
     }
-    if let Some(verdict) = plain_ipv6(frame).and_then(|packet| at_once(&packet, tables)) {
-        return act(verdict);
+    if let Some(done) = plain_ipv6(frame).and_then(|packet| at_once(&packet, tables, &act)) {
+        return done;
     }
-    act(match parse(frame) {
-        Parsed::Packet(packet) => of_packet(&packet, tables),
-        Parsed::Foreign => Verdict::Pass,
-        Parsed::Unparsed(reason) => Verdict::PassUnparsed(reason),
-    })
+    match parse(frame) {
+        Parsed::Packet(packet) => match of_packet(&packet, tables) {
+            Some(banned) => act(Verdict::Banned(banned)),
+            None => act(Verdict::Pass),
+        },
+        Parsed::Foreign => act(Verdict::Pass),
+        Parsed::Unparsed(reason) => act(Verdict::PassUnparsed(reason)),
+    }
 }
 
-/// The verdict on a packet where one look-up settles it; `None` where there is more to look at.
+/// Judges a packet where one look-up settles it; `None` where there is more to look at, and in a dry run.
 #[inline(always)]
-fn at_once<T: Tables>(packet: &Plain, tables: &T) -> Option<Verdict<T::Place>> {
+fn at_once<T: Tables, R>(packet: &Plain, tables: &T, act: &impl Fn(Verdict<T::Place>) -> R) -> Option<R> {
     let scopes = tables.port_scopes(packet.protocol, packet.destination_port);
     if scopes == 0 {
-        return Some(Verdict::Pass);
+        return Some(act(Verdict::Pass));
     }
     let settings = tables.settings();
     let source = &packet.source;
@@ -113,25 +116,32 @@ fn at_once<T: Tables>(packet: &Plain, tables: &T) -> Option<Verdict<T::Place>> {
         Family::Ipv4 | Family::Ipv6 => return None,
     };
     let Some(held) = found else {
-        return Some(Verdict::Pass);
+        return Some(act(Verdict::Pass));
     };
-    if let Covered::Several { .. } = held.ban.terms.covered() {
+    let terms = held.ban.terms;
+    if matches!(terms.covered(), Covered::Several { .. }) || !terms.is_clear() || settings.dry_run != 0 {
         return None;
     }
     Some(match in_force(&held, scopes, tables) {
-        Some(covering) => banned(&covering, source, Some(packet.end), &settings, tables),
-        None => Verdict::Pass,
+        Some(covering) => act(Verdict::Banned(banned(
+            &covering,
+            source,
+            Some(packet.end),
+            &settings,
+            tables,
+        ))),
+        None => act(Verdict::Pass),
     })
 }
 
 #[inline(always)]
-fn of_packet<T: Tables>(packet: &Packet, tables: &T) -> Verdict<T::Place> {
+fn of_packet<T: Tables>(packet: &Packet, tables: &T) -> Option<Banned<T::Place>> {
     let scopes = match packet.destination_port {
         Some(port) => tables.port_scopes(packet.protocol, port),
         None => tables.settings().scopes(packet.protocol),
     };
     if scopes == 0 {
-        return Verdict::Pass;
+        return None;
     }
     let settings = tables.settings();
     let source = &packet.source;
@@ -139,10 +149,7 @@ fn of_packet<T: Tables>(packet: &Packet, tables: &T) -> Verdict<T::Place> {
         Family::Ipv4 => of_ipv4(source, scopes, &settings, tables),
         Family::Ipv6 => of_ipv6(source, scopes, &settings, tables),
     };
-    match found {
-        Some(covering) => banned(&covering, source, None, &settings, tables),
-        None => Verdict::Pass,
-    }
+    found.map(|covering| banned(&covering, source, None, &settings, tables))
 }
 
 #[inline(always)]
@@ -152,7 +159,7 @@ fn banned<T: Tables>(
     end: Option<usize>,
     settings: &Settings,
     tables: &T,
-) -> Verdict<T::Place> {
+) -> Banned<T::Place> {
     let outcome = if !covering.is_clear && tables.is_allowed(source) {
         Outcome::Allowed
     } else if settings.dry_run != 0 {
@@ -160,14 +167,14 @@ fn banned<T: Tables>(
     } else {
         Outcome::Dropped
     };
-    Verdict::Banned(Banned {
+    Banned {
         outcome,
         jail: covering.jail,
         family: source.family(),
         place: covering.place,
         time: covering.time,
         end,
-    })
+    }
 }
 
 /// A ban in force on a packet.

@@ -15,7 +15,7 @@ const JAILS: &str = "/etc/blocker/jail.local";
 /// What begins a command in a block that shows what is said.
 const PROMPT: &str = "$ ";
 /// Commands that are typed, and so have no place in a block that is not run.
-const TYPED: [&str; 12] = [
+const TYPED: [&str; 13] = [
     "blocker",
     "cargo",
     "sudo",
@@ -28,6 +28,7 @@ const TYPED: [&str; 12] = [
     "nft",
     "fail2ban-client",
     "git",
+    "ssh",
 ];
 /// How long a command may go on saying something else than what is shown.
 const PATIENCE: Duration = Duration::from_secs(5);

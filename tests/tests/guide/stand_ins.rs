@@ -52,6 +52,11 @@ pub const STAND_INS: &[StandIn] = &[
         why: "builds, benches and sandboxes take minutes, and tests of their own run them; commands and options are looked up",
     },
     StandIn {
+        names: &["ssh"],
+        script: include_str!("stand_ins/not_run.sh"),
+        why: "there is no other host to log in to",
+    },
+    StandIn {
         names: &["sudo"],
         script: include_str!("stand_ins/sudo.sh"),
         why: "the test is root already, and sudo would put back its own path",

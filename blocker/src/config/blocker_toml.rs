@@ -65,6 +65,7 @@ impl Default for FirewallTable {
 pub(super) struct MetricsTable {
     #[serde(deserialize_with = "address_or_off")]
     pub(super) listen: Option<SocketAddr>,
+    #[serde(deserialize_with = "page::wanted")]
     pub(super) page: Option<bool>,
     pub(super) page_lines: bool,
     #[serde(deserialize_with = "page::hosts")]
@@ -289,7 +290,7 @@ mod tests {
             ("[firewall]\n\nkind = \"pf\"\n", ":3:", "expected"),
             ("[firewall]\nnftables_hook = \"input\"\n", ":2:", "prerouting"),
             ("[metrics]\nlisten = \"9919\"\n", ":2:", "127.0.0.1:9919"),
-            ("[metrics]\npage = \"on\"\n", ":2:", "expected a boolean"),
+            ("[metrics]\npage = \"on\"\n", ":2:", "`true`, `false` or `\"auto\"`"),
             ("[metrics]\npages = true\n", ":2:", "`page`"),
             (
                 "[metrics]\nhosts = [\"https://relay.example\"]\n",

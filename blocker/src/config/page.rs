@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use serde::Deserialize as _;
+use serde::Deserialize;
 
 use crate::dns::HostName;
 
@@ -48,6 +48,28 @@ impl FromStr for PageHost {
             )
         })
     }
+}
+
+/// Reads `page`.
+pub(super) fn wanted<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Page::deserialize(deserializer)? {
+        Page::Said(wanted) => Some(wanted),
+        Page::Left(Left::Auto) => None,
+    })
+}
+
+/// `page`, as it is written.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "write `true`, `false` or `\"auto\"`")]
+enum Page {
+    Said(bool),
+    Left(Left),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Left {
+    Auto,
 }
 
 /// Reads `hosts`.

@@ -2,8 +2,8 @@
 //! somewhere.
 //!
 //! A block's language says what becomes of it: `sh` is run, `console` is run and has to say what is shown, `toml` and `ini` are
-//! written where their first comment says and checked, `json` and `yaml` are read, `text` is looked at by people. [`stand_ins`]
-//! has what cannot be run as it stands.
+//! written where their first comment says and checked, `nginx` is checked by nginx, `json` and `yaml` are read, `text` is looked at by
+//! people. [`stand_ins`] has what cannot be run as it stands.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -15,6 +15,8 @@
 mod links;
 #[path = "guide/machine.rs"]
 mod machine;
+#[path = "guide/nginx.rs"]
+mod nginx;
 #[path = "guide/output.rs"]
 mod output;
 #[path = "guide/page.rs"]
@@ -109,6 +111,7 @@ fn a_block_that_nothing_is_known_of_is_a_problem() {
         "```text\nblocker status\n```",
         "```json\n{no}\n```",
         "```yaml\nscrape: [\n```",
+        "```nginx\nlocation / { proxy_past http://127.0.0.1:9919/; }\n```",
     ] {
         assert_eq!(problems_of(text).len(), 1, "{text}");
     }

@@ -1,13 +1,13 @@
 //! `cargo xtask setup`: whatever this machine lacks for building and testing.
 //!
-//! Four things: system packages, a compiler for the kernel program, its linker, and the Prometheus of the tests. Each is looked for first, so that the
-//! second time takes a moment; what has to be installed is named before it is. Compiler and linker are found by
+//! Four things: system packages, a compiler for the kernel program, its linker, and the tests' Prometheus and nginx. Each is looked for first,
+//! so that the second time takes a moment; what has to be installed is named before it is. Compiler and linker are found by
 //! `blocker/build.rs` and `.cargo/config.toml`.
 
 pub(crate) mod cargo_tool;
 mod packages;
-mod prometheus;
 mod toolchain;
+mod unpacked;
 
 use std::fs;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub(crate) fn setup() -> Result<()> {
     packages::install(packages::NEEDED)?;
     let tools = tools()?;
     toolchain::choose(&tools)?;
-    prometheus::unpack(&tools)?;
+    unpacked::unpack(&tools)?;
     cargo_tool::install(&tools, "bpf-linker", LINKER, Features::Default).map(drop)
 }
 

@@ -5,6 +5,7 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use super::machine::{Machine, has_of_its_own};
+use super::nginx::check_server;
 use super::output::compare;
 use super::page::{Block, Page};
 use super::promtool::check_configuration;
@@ -58,6 +59,7 @@ fn run(block: &Block, machine: Option<&Machine>) -> Result<(), String> {
         (Some("ini"), Some(machine)) => configuration(machine, &block.text, JAILS),
         (Some("json"), _) => json(&block.text),
         (Some("yaml"), _) => check_configuration(&block.text),
+        (Some("nginx"), _) => check_server(&block.text),
         (Some("text"), _) => text(&block.text),
         (None, _) => Err("is indented only: write it between fences, with its language".to_owned()),
         (Some(other), _) => Err(format!(

@@ -42,6 +42,7 @@ use crate::api::model::Reloaded;
 use crate::api::page::Page;
 use crate::ban::JailId;
 use crate::config::Settings;
+use crate::digest::Digests;
 use crate::firewall;
 use crate::instance::{Instance, Namespace};
 use crate::memory;
@@ -62,6 +63,7 @@ struct Agent {
     metrics: Arc<Metrics>,
     server: Option<JoinHandle<()>>,
     page: Arc<Page>,
+    digests: Digests,
     control: Arc<Control>,
     wake: Wake,
     /// Whether a reload was asked for while another was under way, and who wants to hear of it.
@@ -121,6 +123,8 @@ pub async fn run(
     });
     let page = Arc::new(Page::new(Arc::clone(&control)));
     page.serve_as(settings.metrics, settings.page.clone());
+    let mut digests = Digests::new(Arc::clone(&control));
+    digests.send_as(&settings);
     let controlled = tokio::spawn(connections::serve(socket, control::router(Arc::clone(&control))));
     let mut agent = Agent {
         control,
@@ -132,6 +136,7 @@ pub async fn run(
         firewall,
         server: listener.map(|listener| tokio::spawn(http::serve(listener, Arc::clone(&metrics), Arc::clone(&page)))),
         page,
+        digests,
         metrics,
     };
     let mut next = Some((decisions, refresh));
@@ -260,6 +265,7 @@ impl Agent {
         left.ignored = looked_up.jails;
         left.brake = left.brake.with_limits(settings.brake);
         self.page.serve_as(settings.metrics, settings.page.clone());
+        self.digests.send_as(&settings);
         if settings.metrics != self.settings.metrics {
             self.stop_serving();
             let serve = |listener| http::serve(listener, Arc::clone(&self.metrics), Arc::clone(&self.page));

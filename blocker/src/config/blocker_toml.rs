@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+use super::digest::DigestTable;
 use super::page::PageHost;
 use super::tree::unreadable;
 use super::{duration, page};
@@ -34,6 +35,7 @@ pub(super) struct BlockerToml {
     pub(super) allow: AllowTable,
     pub(super) state: StateTable,
     pub(super) brake: BrakeTable,
+    pub(super) digest: DigestTable,
 }
 
 /// `[firewall]`.

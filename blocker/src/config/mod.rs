@@ -6,6 +6,7 @@
 
 mod blocker_toml;
 mod builtin;
+mod digest;
 mod duration;
 mod jail;
 mod page;
@@ -21,6 +22,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 pub use self::blocker_toml::{FirewallChoice, NftablesHook};
+pub use self::digest::{DigestSettings, Mail, MailAddress, MailBy, Webhook};
 pub use self::page::{PageHost, PageSettings};
 use self::tree::Tree;
 use crate::ban::Scope;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub history: SignedDuration,
     /// How many bans are too many.
     pub brake: Limits,
+    /// Who is told now and then what has happened.
+    pub digest: DigestSettings,
     /// The enabled jails; at least one.
     pub jails: Vec<JailSettings>,
     /// The enabled jails that cannot run, where the others do without them.
@@ -182,6 +186,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
             share: toml.brake.max_share,
             share_from: toml.brake.share_from,
         },
+        digest: toml.digest.into(),
         allow_looked_up: names.chain(spf).collect(),
         jails: sound,
         broken,

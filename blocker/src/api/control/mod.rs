@@ -126,7 +126,7 @@ pub fn router(control: Arc<Control>) -> Router {
 
 impl Control {
     /// Asks the judge, and waits for the answer.
-    pub(super) async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Problem> {
+    pub(crate) async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
         let busy = || {
             Problem::new(

@@ -126,7 +126,9 @@ impl FromStr for MailAddress {
         if is_mailbox && is_domain && text.len() <= LONGEST_ADDRESS {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{text}` is no mail address; write as in \"postmaster@example.net\", without a name around it"))
+            Err(format!(
+                "`{text}` is no mail address; write as in \"postmaster@example.net\", without a name around it"
+            ))
         }
     }
 }
@@ -188,14 +190,18 @@ fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
         if (Duration::from_secs(1)..=LONGEST).contains(&length) {
             Ok(length)
         } else {
-            Err(format!("`{text}` is no time between two digests: write one from \"1s\" to \"31d\""))
+            Err(format!(
+                "`{text}` is no time between two digests: write one from \"1s\" to \"31d\""
+            ))
         }
     });
     length.map_err(serde::de::Error::custom)
 }
 
 fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserializer: D) -> Result<T, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
 fn parsed_each<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<MailAddress>, D::Error> {
@@ -223,7 +229,9 @@ mod tests {
 
     fn read(text: &str) -> Result<DigestSettings, String> {
         let table = toml::from_str::<DigestTable>(text);
-        table.map(DigestSettings::from).map_err(|error| error.message().to_owned())
+        table
+            .map(DigestSettings::from)
+            .map_err(|error| error.message().to_owned())
     }
 
     #[test]
@@ -240,10 +248,16 @@ mod tests {
         );
         let settings = settings.unwrap();
         let mail = settings.mail.unwrap();
-        assert_eq!(mail.to.iter().map(ToString::to_string).collect::<Vec<_>>(), ["root", "p+x@example.net"]);
+        assert_eq!(
+            mail.to.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["root", "p+x@example.net"]
+        );
         assert_eq!(mail.by, MailBy::Program("/usr/bin/msmtp".into()));
         let webhook = settings.webhook.unwrap();
-        assert_eq!((webhook.host.as_str(), webhook.port, webhook.path.as_str()), ("::1", 8080, "/a?b=c"));
+        assert_eq!(
+            (webhook.host.as_str(), webhook.port, webhook.path.as_str()),
+            ("::1", 8080, "/a?b=c")
+        );
         let usual = read("webhook = \"http://hooks.example\"").unwrap().webhook.unwrap();
         assert_eq!((usual.port, usual.path.as_str()), (80, "/"));
     }

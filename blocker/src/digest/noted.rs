@@ -198,9 +198,9 @@ impl Digest {
 
 /// The relay's name, in letters that a header of a mail can hold.
 fn host_name() -> String {
-    let name = nix::unistd::gethostname().unwrap_or_default();
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let is_plain = |char: &char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-');
-    let name: String = name.to_string_lossy().chars().filter(is_plain).collect();
+    let name: String = name.chars().filter(is_plain).collect();
     if name.is_empty() { "localhost".to_owned() } else { name }
 }
 
@@ -213,7 +213,15 @@ pub(super) mod tests {
     fn noted(failures: u64, bans: u64, held_back: u64) -> Noted {
         Noted {
             time: Timestamp::UNIX_EPOCH,
-            jails: [("spam".to_owned(), Counted { failures, bans, held_back })].into(),
+            jails: [(
+                "spam".to_owned(),
+                Counted {
+                    failures,
+                    bans,
+                    held_back,
+                },
+            )]
+            .into(),
             dropped_packets: 10 * bans,
             status: samples::status([]),
             fallback: false,
@@ -242,7 +250,10 @@ pub(super) mod tests {
             bans: 3000,
             held_back: 0,
         };
-        assert_eq!((digest.bans, digest.dropped_packets, digest.undelivered), (3000, 30_000, 1));
+        assert_eq!(
+            (digest.bans, digest.dropped_packets, digest.undelivered),
+            (3000, 30_000, 1)
+        );
         assert_eq!(digest.jails, [spam]);
     }
 

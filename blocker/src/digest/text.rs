@@ -22,7 +22,7 @@ pub(super) fn mail(digest: &Digest, to: &[MailAddress]) -> String {
         "From: blocker <blocker@{host}>\nTo: {to}\nSubject: {}\n",
         line(&format!("blocker on {host}: {}", subject(digest)))
     );
-    if let Ok(date) = rfc2822::to_string(&digest.until.to_zoned(TimeZone::system())) {
+    if let Ok(date) = rfc2822::to_string(&digest.until.to_zoned_datetime(TimeZone::system())) {
         let _ = writeln!(out, "Date: {date}");
     }
     let _ = writeln!(
@@ -54,7 +54,10 @@ fn subject(digest: &Digest) -> String {
 }
 
 fn body(digest: &Digest) -> String {
-    let mut lines = vec![format!("From {} to {}:", minute(digest.from), minute(digest.until)), String::new()];
+    let mut lines = vec![
+        format!("From {} to {}:", minute(digest.from), minute(digest.until)),
+        String::new(),
+    ];
     lines.push(figure(digest.bans, "bans made"));
     if digest.held_back > 0 {
         lines.push(figure(digest.held_back, "bans held back by the brake"));
@@ -65,9 +68,16 @@ fn body(digest: &Digest) -> String {
         lines.push("This is a dry run: what would be dropped is counted, and nothing is dropped.".to_owned());
     }
     if digest.undelivered > 0 {
-        lines.push(format!("Digests before this one that did not arrive: {}.", digest.undelivered));
+        lines.push(format!(
+            "Digests before this one that did not arrive: {}.",
+            digest.undelivered
+        ));
     }
-    section(&mut lines, "What is wrong now", digest.problems.iter().map(|problem| format!("- {problem}")));
+    section(
+        &mut lines,
+        "What is wrong now",
+        digest.problems.iter().map(|problem| format!("- {problem}")),
+    );
     let brake = match (digest.brake_changed, digest.brake_engaged) {
         (true, true) => Some("engaged: nobody new is banned"),
         (false, true) => Some("still engaged: nobody new is banned"),
@@ -80,7 +90,10 @@ fn body(digest: &Digest) -> String {
         lines.push(String::new());
         lines.push(format!("{:>10} {:>10} {:>10}  jail", "bans", "held back", "failures"));
         for jail in &digest.jails {
-            lines.push(format!("{:>10} {:>10} {:>10}  {}", jail.bans, jail.held_back, jail.failures, jail.jail));
+            lines.push(format!(
+                "{:>10} {:>10} {:>10}  {}",
+                jail.bans, jail.held_back, jail.failures, jail.jail
+            ));
         }
         if digest.jails_left_out > 0 {
             lines.push(format!("and {} jails more", digest.jails_left_out));
@@ -95,11 +108,19 @@ fn body(digest: &Digest) -> String {
     }
     let fallback = if digest.fallback { ", the fallback" } else { "" };
     let enforced = (digest.enforced_ratio * 1000.0).floor() / 10.0;
-    let firewall = [format!("{}{fallback}; {enforced} % of what is banned is enforced", digest.firewall)];
-    let interfaces = digest.interfaces.iter().map(|one| format!("{}: {}", one.interface, one.mode));
+    let firewall = [format!(
+        "{}{fallback}; {enforced} % of what is banned is enforced",
+        digest.firewall
+    )];
+    let interfaces = digest
+        .interfaces
+        .iter()
+        .map(|one| format!("{}: {}", one.interface, one.mode));
     section(&mut lines, "Firewall", firewall.into_iter().chain(interfaces));
     lines.push(String::new());
-    lines.push("`blocker status` says more; docs/notifications.md says how to get this less often, or not at all.".to_owned());
+    lines.push(
+        "`blocker status` says more; docs/notifications.md says how to get this less often, or not at all.".to_owned(),
+    );
     lines.iter().map(|text| line(text) + "\n").collect()
 }
 
@@ -116,7 +137,9 @@ fn section(lines: &mut Vec<String>, heading: &str, content: impl Iterator<Item =
 }
 
 fn minute(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    time.to_zoned_datetime(TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M:%S %Z")
+        .to_string()
 }
 
 /// A text as one line, whatever is in it.
@@ -169,7 +192,10 @@ mod tests {
             assert!(mail.contains(part), "{part:?} is not in:\n{mail}");
         }
         let (head, _) = mail.split_once("\n\n").unwrap();
-        assert!(head.contains("\nDate: Thu, 1 Jan 1970 ") || head.contains("\nDate: Thu, 01 Jan 1970 "), "{head}");
+        assert!(
+            head.contains("\nDate: Thu, 1 Jan 1970 ") || head.contains("\nDate: Thu, 01 Jan 1970 "),
+            "{head}"
+        );
     }
 
     #[test]
@@ -200,7 +226,13 @@ mod tests {
     fn as_json_it_says_the_same_in_numbers() {
         let json = serde_json::to_value(digest()).unwrap();
         assert_eq!(json["host"], "relay.example");
-        assert_eq!((&json["bans"], &json["jails"][0]["jail"]), (&3000.into(), &"spam".into()));
-        assert_eq!((&json["from"], &json["until"]), (&"1970-01-01T00:00:00Z".into(), &"1970-01-01T01:00:00Z".into()));
+        assert_eq!(
+            (&json["bans"], &json["jails"][0]["jail"]),
+            (&3000.into(), &"spam".into())
+        );
+        assert_eq!(
+            (&json["from"], &json["until"]),
+            (&"1970-01-01T00:00:00Z".into(), &"1970-01-01T01:00:00Z".into())
+        );
     }
 }

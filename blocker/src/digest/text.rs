@@ -192,10 +192,7 @@ mod tests {
             assert!(mail.contains(part), "{part:?} is not in:\n{mail}");
         }
         let (head, _) = mail.split_once("\n\n").unwrap();
-        assert!(
-            head.contains("\nDate: Thu, 1 Jan 1970 ") || head.contains("\nDate: Thu, 01 Jan 1970 "),
-            "{head}"
-        );
+        assert!(head.contains("\nDate: ") && head.contains("\nMessage-ID: <"), "{head}");
     }
 
     #[test]

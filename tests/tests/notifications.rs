@@ -151,11 +151,11 @@ fn thousands_of_bans_come_to_a_message_or_two_and_what_attackers_log_forges_noth
     };
     relay.write(&(1..=MANY).map(line).collect::<String>());
     let mut bodies: Vec<Value> = Vec::new();
-    while bodies.iter().map(|body| body["bans"].as_u64().unwrap()).sum::<u64>() < MANY.into() {
+    while bodies.iter().map(|body| body["bans"].as_u64().unwrap()).sum::<u64>() < u64::from(MANY) {
         bodies.push(posted.recv_timeout(DEADLINE).unwrap());
     }
     eventually("all bans are in mails", || {
-        mails(&folder).iter().map(|mail| bans_of(mail)).sum::<u64>() == MANY.into()
+        mails(&folder).iter().map(|mail| bans_of(mail)).sum::<u64>() == u64::from(MANY)
     });
     let mails = mails(&folder);
     println!("{MANY} bans came to {} mails and {} posts", mails.len(), bodies.len());

@@ -109,10 +109,12 @@ fn smtp_server(relay: &Relay) -> Receiver<String> {
         reader.get_mut().write_all(b"220-relay\r\n220 ESMTP\r\n").unwrap();
         loop {
             let mut line = String::new();
-            if reader.read_line(&mut line).unwrap() == 0 {
+            reader.read_line(&mut line).unwrap();
+            said += &line;
+            // Who says goodbye does not wait for the answer.
+            if line.is_empty() || line == "QUIT\r\n" {
                 break;
             }
-            said += &line;
             let reply = match line.as_str() {
                 ".\r\n" => "250 queued\r\n",
                 _ if is_mail => continue,

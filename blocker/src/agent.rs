@@ -39,8 +39,10 @@ use crate::api::control::{self, Command, Control};
 use crate::api::http;
 use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::api::model::Reloaded;
+use crate::api::page::Page;
 use crate::ban::JailId;
 use crate::config::Settings;
+use crate::digest::Digests;
 use crate::firewall;
 use crate::instance::{Instance, Namespace};
 use crate::memory;
@@ -60,6 +62,8 @@ struct Agent {
     firewall: SharedFirewall,
     metrics: Arc<Metrics>,
     server: Option<JoinHandle<()>>,
+    page: Arc<Page>,
+    digests: Digests,
     control: Arc<Control>,
     wake: Wake,
     /// Whether a reload was asked for while another was under way, and who wants to hear of it.
@@ -117,6 +121,10 @@ pub async fn run(
         judge,
         wake: Box::new(move || woken.wake()),
     });
+    let page = Arc::new(Page::new(Arc::clone(&control)));
+    page.serve_as(settings.metrics, settings.page.clone());
+    let mut digests = Digests::new(Arc::clone(&control));
+    digests.send_as(&settings);
     let controlled = tokio::spawn(connections::serve(socket, control::router(Arc::clone(&control))));
     let mut agent = Agent {
         control,
@@ -126,7 +134,9 @@ pub async fn run(
         settings,
         pins,
         firewall,
-        server: listener.map(|listener| tokio::spawn(http::serve(listener, Arc::clone(&metrics)))),
+        server: listener.map(|listener| tokio::spawn(http::serve(listener, Arc::clone(&metrics), Arc::clone(&page)))),
+        page,
+        digests,
         metrics,
     };
     let mut next = Some((decisions, refresh));
@@ -254,9 +264,12 @@ impl Agent {
         left.allowing = Allowing::anew(refresh.looked_up(), allowlist);
         left.ignored = looked_up.jails;
         left.brake = left.brake.with_limits(settings.brake);
+        self.page.serve_as(settings.metrics, settings.page.clone());
+        self.digests.send_as(&settings);
         if settings.metrics != self.settings.metrics {
             self.stop_serving();
-            self.server = listener.map(|listener| tokio::spawn(http::serve(listener, Arc::clone(&self.metrics))));
+            let serve = |listener| http::serve(listener, Arc::clone(&self.metrics), Arc::clone(&self.page));
+            self.server = listener.map(|listener| tokio::spawn(serve(listener)));
         }
         let mut firewall = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
         if in_force.is_some() {

@@ -55,8 +55,10 @@ impl Namespace {
     /// The control socket of the agent that runs here. The machine's own namespace has the well-known one.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        let inode = |path: &str| fs::metadata(path).map(|namespace| namespace.ino()).ok();
-        if inode("/proc/thread-self/ns/net") == inode("/proc/1/ns/net") {
+        // Only who may trace the first process may look at its `ns/net`, and a confined agent may not. Every network namespace has
+        // files of its own below `net`, which anybody may look at.
+        let inode = |path: &str| fs::metadata(path).map(|file| file.ino()).ok();
+        if inode("/proc/thread-self/net/dev") == inode("/proc/1/net/dev") {
             return Path::new(RUN).join("control.sock");
         }
         Path::new(RUN).join(format!("{}.sock", self.0))

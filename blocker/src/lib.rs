@@ -7,6 +7,7 @@ pub mod api;
 pub mod ban;
 pub mod cli;
 pub mod config;
+pub mod digest;
 pub mod dns;
 pub mod filter;
 pub mod firewall;

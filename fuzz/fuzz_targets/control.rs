@@ -212,6 +212,7 @@ fn judge_it(ask: Ask) {
             };
             let _gone = reply.send(answer);
         }
+        Ask::Search(..) => unreachable!("only the page searches"),
         Ask::Why(subject, reply) => {
             let _gone = reply.send(model::Why {
                 address: subject.to_string(),

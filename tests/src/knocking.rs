@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
+use blocker_lab::Lab;
 use blocker_lab::network::{SMTP, smtp_for};
 use socket2::{Domain, Socket, Type};
 
@@ -48,6 +49,16 @@ impl Knocking {
     /// When the spammers' host cannot be entered.
     #[must_use]
     pub fn begin(relay: &Relay, source: IpAddr) -> Self {
+        Self::begin_in(&relay.lab, source)
+    }
+
+    /// As [`Knocking::begin`], at whatever runs on the lab's relay.
+    ///
+    /// # Panics
+    ///
+    /// When the spammers' host cannot be entered.
+    #[must_use]
+    pub fn begin_in(lab: &Lab, source: IpAddr) -> Self {
         let (sent, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, over) = (Arc::clone(&sent), Arc::clone(&is_over));
         let knock = move || {
@@ -61,7 +72,7 @@ impl Knocking {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let thread = relay.lab.spam().enter(|| std::thread::spawn(knock));
+        let thread = lab.spam().enter(|| std::thread::spawn(knock));
         Self {
             sent,
             is_over,
@@ -102,18 +113,28 @@ impl Drop for Knocking {
 }
 
 /// Counts a host's packets to port 25 that have come past blocker's place in the relay's kernel.
-pub struct Observer<'a>(&'a Relay);
+pub struct Observer<'a>(&'a Lab);
 
 impl<'a> Observer<'a> {
     /// Begins to count.
     #[must_use]
     pub fn new(relay: &'a Relay, source: IpAddr) -> Self {
+        Self::new_in(&relay.lab, source)
+    }
+
+    /// As [`Observer::new`], before whatever runs on the lab's relay.
+    ///
+    /// # Panics
+    ///
+    /// When nft does not take the rule.
+    #[must_use]
+    pub fn new_in(lab: &'a Lab, source: IpAddr) -> Self {
         let rules = format!(
             "table inet observer {{ chain prerouting {{ type filter hook prerouting priority -299; \
              ip saddr {source} tcp dport 25 counter\n }}\n }}"
         );
-        let _ = relay.output("nft", &[&rules]);
-        Self(relay)
+        let _ = nft(lab, &[&rules]);
+        Self(lab)
     }
 
     /// How many there were.
@@ -123,13 +144,18 @@ impl<'a> Observer<'a> {
     /// When nft does not tell.
     #[must_use]
     pub fn arrived(&self) -> u64 {
-        let text = self
-            .0
-            .output("nft", &["list", "chain", "inet", "observer", "prerouting"]);
+        let text = nft(self.0, &["list", "chain", "inet", "observer", "prerouting"]);
         let mut words = text.split_whitespace().skip_while(|word| *word != "packets");
         words
             .nth(1)
             .and_then(|count| count.parse().ok())
             .expect("nft tells a count")
     }
+}
+
+/// What the machine's nft prints on the relay.
+fn nft(lab: &Lab, arguments: &[&str]) -> String {
+    let output = lab.relay().command("nft").args(arguments).output().expect("nft starts");
+    assert!(output.status.success(), "nft {arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

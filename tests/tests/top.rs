@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, in what its cases share too"
 )]
 
+#[path = "top/picture.rs"]
+mod picture;
 #[path = "top/terminal.rs"]
 mod terminal;
 

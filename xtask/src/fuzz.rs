@@ -83,7 +83,12 @@ pub(crate) fn fuzz(arguments: &Arguments) -> Result<()> {
     setup::setup()?;
     setup::for_fuzzing()?;
     let workspace = workspace()?;
-    let tool = setup::cargo_tool::install(&workspace.join("target/tools"), "cargo-fuzz", VERSION)?;
+    let tool = setup::cargo_tool::install(
+        &workspace.join("target/tools"),
+        "cargo-fuzz",
+        VERSION,
+        setup::cargo_tool::Features::Default,
+    )?;
     let targets = match &arguments.target {
         Some(target) => std::slice::from_ref(target),
         None => Target::value_variants(),

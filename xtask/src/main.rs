@@ -2,7 +2,10 @@
 
 mod bench;
 mod build;
+mod deny;
 mod fuzz;
+mod guide;
+mod package;
 mod run;
 mod setup;
 mod test;
@@ -32,6 +35,12 @@ enum Chore {
     Test(test::Arguments),
     /// Compare blocker with its peers on this machine, and write docs/benchmarks.md
     Bench(bench::Arguments),
+    /// Make the guide a book, in target/guide
+    Guide,
+    /// Make the Debian package, and its bill of materials, in target/package
+    Package(package::Arguments),
+    /// Check licences, sources and duplicates of what others wrote; with --advisories also its known vulnerabilities
+    Deny(deny::Arguments),
     /// Try random input on whatever reads what others wrote, until something fails or the time is up
     Fuzz(fuzz::Arguments),
 }
@@ -43,6 +52,9 @@ fn main() -> ExitCode {
         Chore::Run(arguments) => run::run(arguments),
         Chore::Test(arguments) => test::test(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Bench(arguments) => Err(bench::bench(&arguments)),
+        Chore::Guide => guide::guide().map(|()| ExitCode::SUCCESS),
+        Chore::Package(arguments) => package::package(&arguments).map(|()| ExitCode::SUCCESS),
+        Chore::Deny(arguments) => deny::deny(&arguments).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(arguments) => fuzz::fuzz(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{build, cargo};
+use crate::{build, cargo, package};
 
 /// The package whose tests need root.
 const AS_ROOT: &str = "blocker-tests";
@@ -23,6 +23,10 @@ pub(crate) struct Arguments {
 pub(crate) fn test(arguments: &Arguments) -> Result<()> {
     build::agent()?;
     let filter = arguments.filter.as_deref();
+    if filter.is_none() {
+        // Else the test of the package would build them, out of sight.
+        package::prepare()?;
+    }
     let mut plain = cargo();
     plain.args(["test", "--workspace", "--exclude", AS_ROOT]);
     // Programs for the kernel have no tests on the host: the logic of ours is blocker-common's.

@@ -10,6 +10,7 @@ pub(super) mod clock;
 mod kernel;
 mod lines;
 mod renew;
+mod search;
 mod why;
 
 use std::collections::BTreeSet;

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 
 use super::connections;
 use super::metrics::{Metrics, plain};
+use super::page::{self, Page};
 
 /// OpenMetrics 1.0, which Prometheus asks for first.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -31,10 +32,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Serves `/metrics` for as long as it is polled.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
-    let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
-    connections::serve(listener, router).await;
+/// Serves `/metrics`, and the page where it is wanted, for as long as it is polled.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, page: Arc<Page>) {
+    let beside = Router::new().route("/metrics", get(scrape)).with_state(metrics);
+    tokio::join!(
+        connections::serve(listener, page::router(&page, beside)),
+        page.keep_history()
+    );
 }
 
 async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {

@@ -248,3 +248,6 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
 }
+
+#[cfg(test)]
+pub(crate) mod samples;

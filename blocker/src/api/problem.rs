@@ -11,7 +11,7 @@ pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A request that changes nothing, and why.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     problems: Vec<String>,

@@ -13,6 +13,7 @@ use self::jail::OneJail;
 use super::client::{Client, Where};
 use super::figures::{grouped, since};
 use super::{json, written};
+use crate::api::health::problems;
 use crate::api::model::Status;
 use crate::problem::printable;
 
@@ -121,38 +122,4 @@ fn text(status: &Status, now: Timestamp) -> String {
         ));
     }
     lines.join("\n") + "\n"
-}
-
-/// What somebody should look at.
-pub(super) fn problems(status: &Status) -> Vec<String> {
-    let mut problems = Vec::new();
-    if status.brake_engaged {
-        problems.push(
-            "the brake holds: nobody new is banned; has a filter gone wild? the agent's log says more".to_owned(),
-        );
-    }
-    if !status.ledger_durable {
-        problems
-            .push("bans are not written to disk: a restart would lose the latest; the agent's log says why".to_owned());
-    }
-    if status.enforced_ratio < 1.0 {
-        problems.push("the kernel does not enforce all bans; the agent's log says why".to_owned());
-    }
-    for one in status.interfaces.iter().filter(|one| one.mode == "nothing") {
-        problems.push(format!("nothing enforces bans on {}", printable(&one.interface)));
-    }
-    for one in status.sources.iter().filter(|one| one.lag_seconds >= 60.0) {
-        problems.push(format!(
-            "{} is read {:.0} s late, or cannot be read",
-            printable(&one.name),
-            one.lag_seconds
-        ));
-    }
-    for jail in &status.broken_jails {
-        problems.push(format!(
-            "jail {} does not run: `blocker check` says why",
-            printable(jail)
-        ));
-    }
-    problems
 }

@@ -7,7 +7,6 @@ mod history;
 mod json;
 mod keys;
 mod poll;
-mod rates;
 mod screen;
 mod state;
 mod view;

@@ -8,8 +8,10 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::duration;
+use super::digest::DigestTable;
+use super::page::PageHost;
 use super::tree::unreadable;
+use super::{duration, page};
 use crate::dns::HostName;
 use crate::firewall::interfaces::Pattern;
 use crate::ledger::brake::Limits;
@@ -33,6 +35,7 @@ pub(super) struct BlockerToml {
     pub(super) allow: AllowTable,
     pub(super) state: StateTable,
     pub(super) brake: BrakeTable,
+    pub(super) digest: DigestTable,
 }
 
 /// `[firewall]`.
@@ -64,11 +67,21 @@ impl Default for FirewallTable {
 pub(super) struct MetricsTable {
     #[serde(deserialize_with = "address_or_off")]
     pub(super) listen: Option<SocketAddr>,
+    #[serde(deserialize_with = "page::wanted")]
+    pub(super) page: Option<bool>,
+    pub(super) page_lines: bool,
+    #[serde(deserialize_with = "page::hosts")]
+    pub(super) hosts: Vec<PageHost>,
 }
 
 impl Default for MetricsTable {
     fn default() -> Self {
-        Self { listen: Some(METRICS) }
+        Self {
+            listen: Some(METRICS),
+            page: None,
+            page_lines: true,
+            hosts: Vec::new(),
+        }
     }
 }
 
@@ -244,7 +257,7 @@ mod tests {
     #[test]
     fn every_setting_is_read() {
         let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\", \"en?s*\"]\nnftables_hook = \"ingress\"\nmax_addresses = 5\nmax_networks = 7\n\
-                    [metrics]\nlisten = \"off\"\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n\
+                    [metrics]\nlisten = \"off\"\npage = false\npage_lines = false\nhosts = [\"relay.example\"]\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n\
                     names = [\"relay.example\"]\nspf = [\"_spf.google.com\"]\n\
                     [state]\nfolder = \"/srv/blocker\"\nhistory = \"1w\"\n\
                     [brake]\nmax_bans_per_minute = 9\nmax_share = 0.25\nshare_from = 10\n";
@@ -255,6 +268,8 @@ mod tests {
         assert_eq!(toml.firewall.nftables_hook, NftablesHook::Ingress);
         assert_eq!((toml.firewall.max_addresses, toml.firewall.max_networks), (5, 7));
         assert_eq!(toml.metrics.listen, None);
+        assert_eq!((toml.metrics.page, toml.metrics.page_lines), (Some(false), false));
+        assert_eq!(toml.metrics.hosts, ["relay.example".parse().unwrap()]);
         assert_eq!(toml.state.folder, Path::new("/srv/blocker"));
         assert_eq!(toml.state.history, SignedDuration::from_hours(7 * 24));
         assert_eq!((toml.brake.max_bans_per_minute, toml.brake.share_from), (9, 10));
@@ -277,6 +292,13 @@ mod tests {
             ("[firewall]\n\nkind = \"pf\"\n", ":3:", "expected"),
             ("[firewall]\nnftables_hook = \"input\"\n", ":2:", "prerouting"),
             ("[metrics]\nlisten = \"9919\"\n", ":2:", "127.0.0.1:9919"),
+            ("[metrics]\npage = \"on\"\n", ":2:", "`true`, `false` or `\"auto\"`"),
+            ("[metrics]\npages = true\n", ":2:", "`page`"),
+            (
+                "[metrics]\nhosts = [\"https://relay.example\"]\n",
+                ":2:",
+                "without `https://`, port and path",
+            ),
             ("[allow]\nnetworks = [\"192.0.2.0/40\"]\n", ":2:", "192.0.2.0/40"),
             (
                 "[firewall]\ninterfaces = [\"eth0\", \"eth[\"]\n",

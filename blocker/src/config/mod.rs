@@ -6,8 +6,10 @@
 
 mod blocker_toml;
 mod builtin;
+mod digest;
 mod duration;
 mod jail;
+mod page;
 mod ports;
 mod tree;
 
@@ -20,6 +22,8 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 pub use self::blocker_toml::{FirewallChoice, NftablesHook};
+pub use self::digest::{DigestSettings, Mail, MailAddress, MailBy, Webhook};
+pub use self::page::{PageHost, PageSettings};
 use self::tree::Tree;
 use crate::ban::Scope;
 use crate::dns::Source;
@@ -54,6 +58,8 @@ pub struct Settings {
     pub dry_run: bool,
     /// Where Prometheus metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// How the page is served there.
+    pub page: PageSettings,
     /// Networks that no ban may cover.
     pub allow: Vec<IpNet>,
     /// Names and SPF records whose networks no ban may cover.
@@ -64,6 +70,8 @@ pub struct Settings {
     pub history: SignedDuration,
     /// How many bans are too many.
     pub brake: Limits,
+    /// Who is told now and then what has happened.
+    pub digest: DigestSettings,
     /// The enabled jails; at least one.
     pub jails: Vec<JailSettings>,
     /// The enabled jails that cannot run, where the others do without them.
@@ -165,6 +173,11 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
         },
         dry_run: false,
         metrics: toml.metrics.listen,
+        page: PageSettings {
+            wanted: toml.metrics.page,
+            lines: toml.metrics.page_lines,
+            hosts: toml.metrics.hosts,
+        },
         allow: toml.allow.networks,
         state: toml.state.folder,
         history: toml.state.history,
@@ -173,6 +186,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
             share: toml.brake.max_share,
             share_from: toml.brake.share_from,
         },
+        digest: toml.digest.into(),
         allow_looked_up: names.chain(spf).collect(),
         jails: sound,
         broken,

@@ -1,3 +1,5 @@
+mod packaged;
+pub(super) mod settings_page;
 mod warnings;
 
 use std::fs;

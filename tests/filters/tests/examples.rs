@@ -52,9 +52,11 @@ fn that_of_the_readme_finds_listed_hosts() {
     let (_, example) = readme
         .split_once("# /etc/blocker/filter.d/spam.conf\n")
         .expect("the example");
+    // It stands between fences, within a list.
     let text: Vec<&str> = example
         .lines()
-        .map_while(|line| line.strip_prefix("        "))
+        .map(str::trim_start)
+        .take_while(|line| *line != "```")
         .collect();
     check(&compile(&text.join("\n")), &[LISTED]);
 }

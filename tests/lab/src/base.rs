@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::root::{Plan, Root, run};
+use crate::root::{Beneath, Plan, Root, run};
 
 /// What lies in the upper layer after an installation and is of no use in a lab.
 const BALLAST: [&str; 7] = [
@@ -50,7 +50,7 @@ pub(crate) fn for_postfix(staging: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// `target/lab`, owned by whoever owns `target`, so that `cargo clean` need not be root.
-fn folder() -> Result<PathBuf> {
+pub(crate) fn folder() -> Result<PathBuf> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
     fs::create_dir_all(target.join("lab")).with_context(|| target.join("lab").display().to_string())?;
     let target = target.canonicalize()?;
@@ -87,6 +87,7 @@ fn install(staging: &Path, base: &Path) -> Result<()> {
     );
     let begun = Instant::now();
     let root = Root::new(Plan {
+        beneath: Beneath::Machine,
         staging: staging.to_path_buf(),
         net: None,
         base: None,
@@ -111,7 +112,7 @@ fn install(staging: &Path, base: &Path) -> Result<()> {
 }
 
 /// Debian's packages ask this script before they start a service.
-fn keep_services_down() -> Result<()> {
+pub(crate) fn keep_services_down() -> Result<()> {
     let policy = Path::new("/usr/sbin/policy-rc.d");
     fs::write(policy, "#!/bin/sh\nexit 101\n")?;
     Ok(fs::set_permissions(policy, Permissions::from_mode(0o755))?)

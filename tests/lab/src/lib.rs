@@ -24,6 +24,7 @@ mod join;
 mod root;
 
 pub mod command;
+pub mod debian;
 pub mod dns;
 pub mod mail_log;
 pub mod namespace;

@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::command::{last_lines, output};
-use crate::root::{Plan, Root};
+use crate::root::{Beneath, Plan, Root};
 use crate::{Lab, base};
 
 /// The domain that the relay takes mail for.
@@ -72,6 +72,7 @@ impl Postfix {
         let log = lab.folder().join("log");
         DirBuilder::new().mode(0o755).create(&log)?;
         let root = Root::new(Plan {
+            beneath: Beneath::Machine,
             staging,
             net: Some(lab.relay().net()),
             base,

@@ -1,6 +1,7 @@
-//! A root of its own for a server: the machine's files, seen through an overlay whose changes are in memory.
+//! A root of its own for a server: the machine's files, seen through an overlay whose changes are in memory, or other files that are
+//! in memory altogether.
 //!
-//! The overlay and everything else is mounted in a mount namespace that only one thread of this process lives in. Nobody else
+//! All of it is mounted in a mount namespace that only one thread of this process lives in. Nobody else
 //! sees the mounts, nothing has to be unmounted, and the kernel takes all of it away with the thread, however that ends. The
 //! changes are on tmpfs, which is right for containers too, where the machine's own root is an overlay and could not carry
 //! another one's upper layer.
@@ -23,13 +24,24 @@ use crate::command::output;
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// What a root's own files lie over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beneath {
+    /// The machine's files.
+    Machine,
+    /// Nothing: the base is a whole system. It gets a `/sys` of its network, with a BPF file system of its own.
+    Nothing,
+}
+
 /// What a root is made of.
 pub(crate) struct Plan {
+    /// What its own files lie over.
+    pub(crate) beneath: Beneath,
     /// An empty folder of the machine to mount things on, where only the root's thread sees them.
     pub(crate) staging: PathBuf,
     /// The network that processes in the root live in; the machine's own if none.
     pub(crate) net: Option<Arc<OwnedFd>>,
-    /// A tar file of changes to begin with, made by [`Root::pack`].
+    /// A tar file of its own files to begin with, made by [`Root::pack`].
     pub(crate) base: Option<PathBuf>,
     /// A folder of the machine that is the root's `/var/log`.
     pub(crate) log: Option<PathBuf>,
@@ -122,7 +134,10 @@ fn assemble(plan: &Plan) -> Result<OwnedFd> {
     unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
-    let (upper, merged) = overlay(&plan.staging, base)?;
+    let (upper, merged) = match plan.beneath {
+        Beneath::Machine => overlay(&plan.staging, base)?,
+        Beneath::Nothing => whole(&plan.staging, base)?,
+    };
 
     for folder in ["dev", "proc"] {
         bind(&Path::new("/").join(folder), &merged.join(folder))?;
@@ -140,13 +155,34 @@ fn assemble(plan: &Plan) -> Result<OwnedFd> {
     if let Some(net) = &plan.net {
         setns(&**net, CloneFlags::CLONE_NEWNET)?;
     }
+    if plan.beneath == Beneath::Nothing {
+        let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        mount(Some("sysfs"), "/sys", Some("sysfs"), quiet, None::<&str>).context("cannot mount /sys")?;
+        mount(Some("bpf"), "/sys/fs/bpf", Some("bpf"), quiet, Some("mode=0700")).context("cannot mount /sys/fs/bpf")?;
+    }
     Ok(upper)
+}
+
+/// Unpacks a whole system; returns its folder, twice, as that of its changes and as what is to be the root.
+fn whole(staging: &Path, base: Option<File>) -> Result<(OwnedFd, PathBuf)> {
+    memory(staging)?;
+    let root = staging.join("root");
+    fs::create_dir(&root)?;
+    unpack(base.context("a whole system needs a base")?, &root)?;
+    // It has to be a mount to become the root.
+    bind(&root, &root)?;
+    Ok((File::open(&root)?.into(), root))
+}
+
+/// Mounts what changes are kept in.
+fn memory(staging: &Path) -> Result<()> {
+    let options = Some("mode=0755,size=2g");
+    mount(Some("tmpfs"), staging, Some("tmpfs"), MsFlags::empty(), options).context("cannot mount a tmpfs")
 }
 
 /// Mounts the overlay itself; returns its upper layer and the folder it is mounted on.
 fn overlay(staging: &Path, base: Option<File>) -> Result<(OwnedFd, PathBuf)> {
-    let options = Some("mode=0755,size=1g");
-    mount(Some("tmpfs"), staging, Some("tmpfs"), MsFlags::empty(), options).context("cannot mount a tmpfs")?;
+    memory(staging)?;
     let [upper, work, merged] = ["upper", "work", "merged"].map(|name| staging.join(name));
     for folder in [&upper, &work, &merged] {
         fs::create_dir(folder)?;
@@ -154,25 +190,7 @@ fn overlay(staging: &Path, base: Option<File>) -> Result<(OwnedFd, PathBuf)> {
         fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     }
     if let Some(base) = base {
-        let mut tar = Command::new("tar");
-        tar.args([
-            "--extract",
-            "--preserve-permissions",
-            "--numeric-owner",
-            "--xattrs",
-            "--xattrs-include=*",
-        ]);
-        let done = tar
-            .current_dir(&upper)
-            .stdin(base)
-            .stderr(Stdio::piped())
-            .spawn()?
-            .wait_with_output()?;
-        anyhow::ensure!(
-            done.status.success(),
-            "tar: {}",
-            String::from_utf8_lossy(&done.stderr).trim_end()
-        );
+        unpack(base, &upper)?;
     }
     let options = format!("lowerdir=/,upperdir={},workdir={}", upper.display(), work.display());
     mount(
@@ -184,6 +202,30 @@ fn overlay(staging: &Path, base: Option<File>) -> Result<(OwnedFd, PathBuf)> {
     )
     .context("cannot mount an overlay over /: does the kernel have overlayfs?")?;
     Ok((File::open(upper)?.into(), merged))
+}
+
+/// Unpacks a tar file into a folder.
+fn unpack(base: File, folder: &Path) -> Result<()> {
+    let mut tar = Command::new("tar");
+    tar.args([
+        "--extract",
+        "--preserve-permissions",
+        "--numeric-owner",
+        "--xattrs",
+        "--xattrs-include=*",
+    ]);
+    let done = tar
+        .current_dir(folder)
+        .stdin(base)
+        .stderr(Stdio::piped())
+        .spawn()?
+        .wait_with_output()?;
+    anyhow::ensure!(
+        done.status.success(),
+        "tar: {}",
+        String::from_utf8_lossy(&done.stderr).trim_end()
+    );
+    Ok(())
 }
 
 fn bind(from: &Path, to: &Path) -> Result<()> {

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pty_process::Size;
 use pty_process::blocking::{Pts, Pty};
-use vt100::{Color, Parser};
+use vt100::{Color, Parser, Screen};
 
 /// A terminal with a program on it; the program is killed with this value.
 pub struct Terminal {
@@ -53,6 +53,11 @@ impl Terminal {
     /// What is on the screen.
     pub fn text(&self) -> String {
         locked(&self.parser).screen().contents()
+    }
+
+    /// What this makes of the screen.
+    pub fn screen<T>(&self, make: impl FnOnce(&Screen) -> T) -> T {
+        make(locked(&self.parser).screen())
     }
 
     /// Whether all of these stand in one line.

@@ -1,7 +1,8 @@
 //! Tools of cargo's that are built from source, below `target/tools` and never in the user's home.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,17 +10,31 @@ use anyhow::{Context as _, Result, ensure};
 use super::say;
 use crate::cargo;
 
+/// What of a tool is built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Features {
+    /// What it has by default.
+    Default,
+    /// These, with commas between.
+    Only(&'static str),
+}
+
 /// Builds `name` into `tools/bin` unless this very version is there, and says where it is.
-pub(crate) fn install(tools: &Path, name: &str, version: &str) -> Result<PathBuf> {
+pub(crate) fn install(tools: &Path, name: &str, version: &str, features: Features) -> Result<PathBuf> {
     let tool = tools.join("bin").join(name);
-    let output = Command::new(&tool).arg("--version").output();
-    if output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(version)) {
+    // Cargo's own list: not every tool tells its version when it is asked.
+    let installed = fs::read_to_string(tools.join(".crates.toml")).unwrap_or_default();
+    if installed.contains(&format!("\"{name} {version} (")) && tool.exists() {
         return Ok(tool);
     }
     say(&format!("building {name} {version}; this takes a minute or two, once"));
     let start = Instant::now();
-    let status = cargo()
-        .args(["install", name, "--version", version])
+    let mut build = cargo();
+    build.args(["install", name, "--version", version]);
+    if let Features::Only(features) = features {
+        build.args(["--no-default-features", "--features", features]);
+    }
+    let status = build
         .args(["--locked", "--force", "--quiet", "--root"])
         .arg(tools)
         .stdin(Stdio::null())

@@ -29,13 +29,22 @@ pub(super) const NEEDED: &[Package] = &[
     package("libnftnl-dev", There::Library("libnftnl")),
     package("iproute2", There::Program("ip", "-V")),
     package("nftables", There::Program("nft", "--version")),
+    package("debootstrap", There::Program("debootstrap", "--version")),
     package("faketime", There::Program("faketime", "--version")),
     package("systemd", There::Program("journalctl", "--version")),
     package("valgrind", There::Program("valgrind", "--version")),
+    package("chromium", There::Program("chromium", "--version")),
+    package("chromium-driver", There::Program("chromedriver", "--version")),
 ];
 
 /// libFuzzer is C++, and is compiled with the targets.
 pub(super) const FUZZING: &[Package] = &[package("g++", There::Program("g++", "--version"))];
+
+/// cargo-deb has Debian's own tool find out which libraries the package depends on.
+pub(super) const PACKAGING: &[Package] = &[
+    package("dpkg-dev", There::Program("dpkg-shlibdeps", "--version")),
+    package("binutils", There::Program("strip", "--version")),
+];
 
 /// Debian's own compiler for web browsers: newer than its other one, and with the sources of `core`.
 pub(super) const COMPILER: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];

@@ -28,14 +28,15 @@ impl Judge {
             Ask::Bans(query, reply) if !reply.is_closed() => drop(reply.send(self.page(&query, now))),
             Ask::Ban(newly, reply) if !reply.is_closed() => drop(reply.send(self.ban_by_hand(&newly, now))),
             Ask::Unban(which, reply) if !reply.is_closed() => drop(reply.send(self.unban(&which, now))),
+            Ask::Search(search, reply) if !reply.is_closed() => drop(reply.send(self.search(&search, now))),
             Ask::Why(subject, reply) if !reply.is_closed() => drop(reply.send(self.why(subject, now))),
             // Whoever has asked was told that it is not done.
-            Ask::Bans(..) | Ask::Ban(..) | Ask::Unban(..) | Ask::Why(..) => {}
+            Ask::Bans(..) | Ask::Ban(..) | Ask::Unban(..) | Ask::Search(..) | Ask::Why(..) => {}
         }
         self.asked = self.asks.try_recv().ok();
     }
 
-    fn number(&self, jail: Option<&String>) -> Result<Option<JailId>, Refusal> {
+    pub(super) fn number(&self, jail: Option<&String>) -> Result<Option<JailId>, Refusal> {
         let Some(name) = jail else { return Ok(None) };
         let at = self.jails.iter().position(|(known, _)| known == name);
         let number = at.and_then(|at| u16::try_from(at).ok()).map(JailId);
@@ -53,27 +54,13 @@ impl Judge {
                 next: None,
             };
         };
-        let packets: HashMap<Subject, u64> = match query.sort {
-            Sort::Packets => self.loudest(query.limit, &query.which, now),
-            Sort::Address | Sort::Since | Sort::Until | Sort::Failures => HashMap::new(),
-        };
-        let place = |ban: &Ban| -> i128 {
-            match query.sort {
-                Sort::Address => 0,
-                Sort::Since => -ban.since.as_nanosecond(),
-                Sort::Until => match ban.until {
-                    Expiry::At(end) => end.as_nanosecond(),
-                    Expiry::Never => i128::MAX,
-                },
-                Sort::Failures => -i128::from(ban.failures),
-                Sort::Packets => packets.get(&ban.subject).map_or(0, |packets| -i128::from(*packets)),
-            }
-        };
+        let is_meant = |ban: &Ban| is_meant(ban, &query.which, jail);
+        let packets = self.packets(query.sort, query.limit, is_meant, now);
         // The first so many after the last page, without a copy of all.
         let mut first: BinaryHeap<Cursor> = BinaryHeap::new();
         let mut more = false;
-        for ban in self.ledger.bans().filter(|ban| is_meant(ban, &query.which, jail)) {
-            let cursor = (place(ban), ban.subject, ban.jail);
+        for ban in self.ledger.bans().filter(|ban| is_meant(ban)) {
+            let cursor = (place(ban, query.sort, &packets), ban.subject, ban.jail);
             if query.after.is_some_and(|after| cursor <= after) {
                 continue;
             }
@@ -95,11 +82,20 @@ impl Judge {
         }
     }
 
-    /// The banned hosts and networks that knock the most, with their packets.
-    fn loudest(&self, limit: usize, which: &Which, now: Timestamp) -> HashMap<Subject, u64> {
+    /// What an order by packets goes by: those of the hosts and networks that knock the most, among those with a ban that is meant.
+    pub(super) fn packets(
+        &self,
+        sort: Sort,
+        limit: usize,
+        is_meant: impl Fn(&Ban) -> bool,
+        now: Timestamp,
+    ) -> HashMap<Subject, u64> {
+        if sort != Sort::Packets {
+            return HashMap::new();
+        }
         let mut loudest: BinaryHeap<Reverse<(u64, Subject)>> = BinaryHeap::new();
         let mut each = |knocks: Knocks| {
-            if knocks.packets > 0 && lies(knocks.subject, which) {
+            if knocks.packets > 0 && self.ledger.of(knocks.subject).any(&is_meant) {
                 loudest.push(Reverse((knocks.packets, knocks.subject)));
                 if loudest.len() > limit {
                     loudest.pop();
@@ -220,7 +216,21 @@ impl Judge {
     }
 }
 
-fn is_meant(ban: &Ban, which: &Which, jail: Option<JailId>) -> bool {
+/// Where a ban comes in an order: the lower, the earlier.
+pub(super) fn place(ban: &Ban, sort: Sort, packets: &HashMap<Subject, u64>) -> i128 {
+    match sort {
+        Sort::Address => 0,
+        Sort::Since => -ban.since.as_nanosecond(),
+        Sort::Until => match ban.until {
+            Expiry::At(end) => end.as_nanosecond(),
+            Expiry::Never => i128::MAX,
+        },
+        Sort::Failures => -i128::from(ban.failures),
+        Sort::Packets => packets.get(&ban.subject).map_or(0, |packets| -i128::from(*packets)),
+    }
+}
+
+pub(super) fn is_meant(ban: &Ban, which: &Which, jail: Option<JailId>) -> bool {
     jail.is_none_or(|jail| ban.jail == jail) && lies(ban.subject, which)
 }
 

@@ -1,12 +1,14 @@
 //! What is put to the judge, who knows the bans, and how it answers.
 
+use std::time::Duration;
+
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::api::model;
-use crate::ban::{JailId, Subject};
+use crate::ban::{JailId, Origin, Subject};
 
 /// What the judge is asked. Who has asked may be gone when it answers.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub enum Ask {
     Ban(Newly, oneshot::Sender<Result<Vec<model::Ban>, Refusal>>),
     /// To lift bans; says how many they were.
     Unban(Which, oneshot::Sender<Result<u64, Refusal>>),
+    /// Which bans somebody searches for, and what all of them come to.
+    Search(Search, oneshot::Sender<Found>),
     /// Why a host or network is banned, or what else is known of it.
     Why(Subject, oneshot::Sender<model::Why>),
 }
@@ -72,6 +76,36 @@ pub struct Page {
     pub bans: Vec<model::Ban>,
     /// Where the next ones begin; none where these are the last.
     pub next: Option<Cursor>,
+}
+
+/// What somebody who looks at bans searches for.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Which.
+    pub which: Which,
+    /// From there.
+    pub origin: Option<Origin>,
+    /// Where this is part of the jail's name, or the beginning of the address; in small letters.
+    pub text: Option<String>,
+    /// In which order.
+    pub sort: Sort,
+    /// So many are passed over.
+    pub skip: usize,
+    /// At most so many after them.
+    pub limit: usize,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The bans.
+    pub bans: Vec<model::Ban>,
+    /// How many there are, with those before and after them.
+    pub matching: u64,
+    /// How many bans there are in all, by jail and origin.
+    pub counts: Vec<(String, Origin, u64)>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// A ban that somebody wants.

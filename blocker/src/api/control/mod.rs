@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-pub use self::ask::{Ask, Cursor, Newly, Page, Query, Refusal, Sort, Which};
+pub use self::ask::{Ask, Cursor, Found, Newly, Page, Query, Refusal, Search, Sort, Which};
 pub use self::socket::{Socket, bind};
 use super::metrics::Metrics;
 use super::model;
@@ -126,7 +126,7 @@ pub fn router(control: Arc<Control>) -> Router {
 
 impl Control {
     /// Asks the judge, and waits for the answer.
-    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Problem> {
+    pub(crate) async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
         let busy = || {
             Problem::new(
@@ -147,7 +147,7 @@ impl Control {
         self.commands.send(command).await.map_err(|_| ends())
     }
 
-    fn about(&self) -> About {
+    pub(super) fn about(&self) -> About {
         self.about.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -173,7 +173,7 @@ async fn stop(State(control): State<Arc<Control>>) -> Result<StatusCode, Problem
     Ok(StatusCode::ACCEPTED)
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     // What is told has nothing that JSON could not say.
     let text = serde_json::to_vec(value).unwrap_or_default();
     (status, [(CONTENT_TYPE, "application/json")], text).into_response()

@@ -55,6 +55,8 @@ pub struct Metrics {
     pub refresh_errors: Counter,
     /// Seconds from when the line that led to a ban was read to when the kernel had the ban.
     pub detection: Histogram,
+    /// Digests that were not delivered.
+    pub digest_errors: Counter,
     /// Changes that the kernel refused.
     pub refused: Counter,
     /// Differences between kernel and ledger that were found and mended.
@@ -87,6 +89,8 @@ impl Metrics {
         let brake = registered(&mut registry, "brake_engaged", help, Gauge::default());
         let help = "Look-ups for the allowlist that had no answer";
         let refresh_errors = registered(&mut registry, "allowlist_refresh_errors", help, Counter::default());
+        let help = "Digests that were not delivered";
+        let digest_errors = registered(&mut registry, "digest_errors", help, Counter::default());
         let help = "Changes that the kernel refused";
         let refused = registered(&mut registry, "enforcement_errors", help, Counter::default());
         let help = "Hosts and networks for which the kernel did not hold what it is to hold";
@@ -107,6 +111,7 @@ impl Metrics {
             kernel,
             sources,
             refresh_errors,
+            digest_errors,
             detection,
             refused,
             mended,

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::poll::Poller;
-use super::rates::Rates;
 use super::state::{Bans, State};
 use crate::api::model::{Ban, Status};
+use crate::api::rates::Rates;
 use crate::cli::{json, written};
 
 /// What is known after the agent was asked.

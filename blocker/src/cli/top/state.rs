@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::history::History;
 use super::keys::Action;
 use super::poll::{Answer, News, Order, Wish};
-use super::rates::Rates;
 use crate::api::model::{Ban, Status};
+use crate::api::rates::Rates;
 
 /// What is known of the agent.
 #[derive(Debug)]

@@ -84,3 +84,6 @@ fn is_known(key: &str) -> bool {
 fn meaningful() -> impl Iterator<Item = &'static str> {
     KEYS.into_iter().chain(increment::KEYS).chain(definition::KEYS)
 }
+
+#[cfg(test)]
+mod page;

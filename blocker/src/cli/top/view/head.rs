@@ -11,9 +11,9 @@ use ratatui::widgets::{Paragraph, RenderDirection, Sparkline};
 use super::super::history::History;
 use super::super::state::State;
 use super::{Look, WIDE};
+use crate::api::health::problems;
 use crate::api::model::Status;
 use crate::cli::figures::grouped;
-use crate::cli::status::problems;
 use crate::problem::printable;
 
 /// The width of the words beside a graph.

@@ -1,41 +1,41 @@
-//! What happens a second, from two statuses.
+//! What happens a second, from two statuses: the live view's and the page's rates.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::api::model::{Jail, Status};
+use super::model::{Jail, Status};
 
 /// What happened a second between two statuses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Rates {
+pub(crate) struct Rates {
     /// Seconds between them.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     /// Of all jails.
     #[serde(flatten)]
-    pub(super) all: Rate,
+    pub(crate) all: Rate,
     /// Of each jail that both know.
-    pub(super) jails: BTreeMap<String, Rate>,
+    pub(crate) jails: BTreeMap<String, Rate>,
 }
 
 /// What happened a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     /// Packets dropped.
     #[serde(rename = "dropped_packets_per_second")]
-    pub(super) dropped: f64,
+    pub(crate) dropped: f64,
     /// Bans made.
     #[serde(rename = "bans_per_second")]
-    pub(super) bans: f64,
+    pub(crate) bans: f64,
     /// Failures found.
     #[serde(rename = "failures_per_second")]
-    pub(super) failures: f64,
+    pub(crate) failures: f64,
 }
 
 impl Rates {
     /// The rates between two statuses, unless they are of two agents, whose counters have nothing to do with each other.
-    pub(super) fn between(before: &Status, after: &Status, elapsed: Duration) -> Option<Self> {
+    pub(crate) fn between(before: &Status, after: &Status, elapsed: Duration) -> Option<Self> {
         let seconds = elapsed.as_secs_f64();
         if (before.pid, before.started) != (after.pid, after.started) || seconds <= 0.0 {
             return None;
@@ -74,7 +74,7 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::samples::{jail, status};
+    use super::super::model::samples::{jail, status};
     use super::*;
 
     const TWO: Duration = Duration::from_secs(2);

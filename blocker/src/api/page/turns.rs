@@ -1,0 +1,112 @@
+//! How often the judge is asked: he bans nobody while he answers.
+//!
+//! However many look at the page, one question is asked at a time, and after each the judge is left alone for ten times as long as it
+//! took him. So the page has a tenth of his time at the most.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::api::problem::Problem;
+
+/// How many times as long as an answer took nothing is asked.
+const REST: u32 = 10;
+/// Questions that wait.
+const MOST: usize = 16;
+/// How long one waits at the most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whose turn it is to ask.
+pub(super) struct Turns {
+    places: Semaphore,
+    /// From when on the next may ask.
+    rested: Mutex<Instant>,
+}
+
+/// The right to ask one question.
+pub(super) struct Turn<'a> {
+    rested: MutexGuard<'a, Instant>,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Turns {
+    pub(super) fn new() -> Self {
+        Self {
+            places: Semaphore::new(MOST),
+            rested: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Waits until a question may be asked.
+    ///
+    /// # Errors
+    ///
+    /// Where too many wait, or for too long.
+    pub(super) async fn take(&self) -> Result<Turn<'_>, Problem> {
+        let busy = || {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many look at the page; try again in a moment",
+            )
+        };
+        let place = self.places.try_acquire().map_err(|_| busy())?;
+        let turn = async {
+            let rested = self.rested.lock().await;
+            sleep_until(*rested).await;
+            rested
+        };
+        Ok(Turn {
+            rested: timeout(PATIENCE, turn).await.map_err(|_| busy())?,
+            _place: place,
+        })
+    }
+}
+
+impl Turn<'_> {
+    /// The question was answered, which took so long.
+    pub(super) fn took(mut self, time: Duration) {
+        *self.rested = Instant::now() + time.saturating_mul(REST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn run(test: impl Future<Output = ()>) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn the_judge_rests_ten_times_as_long_as_an_answer_took() {
+        run(async {
+            let turns = Turns::new();
+            let begun = Instant::now();
+            turns.take().await.unwrap().took(Duration::from_millis(10));
+            let _turn = turns.take().await.unwrap();
+            assert!(begun.elapsed() >= Duration::from_millis(100));
+        });
+    }
+
+    #[test]
+    fn so_many_wait_for_their_turn_and_no_more() {
+        run(async {
+            let turns = Arc::new(Turns::new());
+            let first = turns.take().await.unwrap();
+            let wait = |turns: Arc<Turns>| async move { turns.take().await.is_ok() };
+            let waiting: Vec<_> = (1..MOST).map(|_| tokio::spawn(wait(Arc::clone(&turns)))).collect();
+            tokio::task::yield_now().await;
+            assert!(turns.take().await.is_err(), "there is no place left");
+            drop(first);
+            for waiting in waiting {
+                assert!(waiting.await.unwrap(), "each has its turn");
+            }
+            assert!(turns.take().await.is_ok());
+        });
+    }
+}

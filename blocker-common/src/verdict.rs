@@ -69,42 +69,75 @@ pub struct Banned<Place> {
     pub end: Option<usize>,
 }
 
+/// Carries verdicts out.
+///
+/// It has a function for each, and they are compiled anew into each way to one. Where ways come together, some with a place and some
+/// without, the verifier sees words that are now a pointer and now a number, or that nobody has set, and rejects the program. And a call
+/// of a function costs a packet that passes a third of what else it costs, where the kernel guards each return against speculation.
+pub trait Act<Place> {
+    /// What comes of it.
+    type Done;
+
+    /// See [`Verdict::Pass`].
+    fn pass(&self) -> Self::Done;
+    /// See [`Verdict::PassUnparsed`].
+    fn pass_unparsed(&self, reason: Unparsed) -> Self::Done;
+    /// See [`Verdict::Banned`].
+    fn banned(&self, banned: Banned<Place>) -> Self::Done;
+}
+
+/// Only says what the verdict is.
+struct Say;
+
+impl<Place> Act<Place> for Say {
+    type Done = Verdict<Place>;
+
+    fn pass(&self) -> Verdict<Place> {
+        Verdict::Pass
+    }
+
+    fn pass_unparsed(&self, reason: Unparsed) -> Verdict<Place> {
+        Verdict::PassUnparsed(reason)
+    }
+
+    fn banned(&self, banned: Banned<Place>) -> Verdict<Place> {
+        Verdict::Banned(banned)
+    }
+}
+
 /// Judges a frame.
 #[inline(always)]
 pub fn verdict<T: Tables>(frame: &(impl Bytes + ?Sized), tables: &T) -> Verdict<T::Place> {
-    judge(frame, tables, |verdict| verdict)
+    judge(frame, tables, &Say)
 }
 
 /// Judges a frame, and does what is to be done then.
-///
-/// That is compiled anew for each way to a verdict. Where they come together, some with a place and some without, the verifier sees
-/// words that are now a pointer and now a number, or that nobody has set, and rejects the program.
 #[inline(always)]
-pub fn judge<T: Tables, R>(frame: &(impl Bytes + ?Sized), tables: &T, act: impl Fn(Verdict<T::Place>) -> R) -> R {
+pub fn judge<T: Tables, A: Act<T::Place>>(frame: &(impl Bytes + ?Sized), tables: &T, act: &A) -> A::Done {
     // What nearly all packets are, and nearly all tables say of them, has a way of its own through the program: short, and with
     // everything in registers. What follows comes to the same.
-    if let Some(done) = plain_ipv4(frame).and_then(|packet| at_once(&packet, tables, &act)) {
+    if let Some(done) = plain_ipv4(frame).and_then(|packet| at_once(&packet, tables, act)) {
         return done;
     }
-    if let Some(done) = plain_ipv6(frame).and_then(|packet| at_once(&packet, tables, &act)) {
+    if let Some(done) = plain_ipv6(frame).and_then(|packet| at_once(&packet, tables, act)) {
         return done;
     }
     match parse(frame) {
         Parsed::Packet(packet) => match of_packet(&packet, tables) {
-            Some(banned) => act(Verdict::Banned(banned)),
-            None => act(Verdict::Pass),
+            Some(banned) => act.banned(banned),
+            None => act.pass(),
         },
-        Parsed::Foreign => act(Verdict::Pass),
-        Parsed::Unparsed(reason) => act(Verdict::PassUnparsed(reason)),
+        Parsed::Foreign => act.pass(),
+        Parsed::Unparsed(reason) => act.pass_unparsed(reason),
     }
 }
 
 /// Judges a packet where one look-up settles it; `None` where there is more to look at, and in a dry run.
 #[inline(always)]
-fn at_once<T: Tables, R>(packet: &Plain, tables: &T, act: &impl Fn(Verdict<T::Place>) -> R) -> Option<R> {
+fn at_once<T: Tables, A: Act<T::Place>>(packet: &Plain, tables: &T, act: &A) -> Option<A::Done> {
     let scopes = tables.port_scopes(packet.protocol, packet.destination_port);
     if scopes == 0 {
-        return Some(act(Verdict::Pass));
+        return Some(act.pass());
     }
     let settings = tables.settings();
     let source = &packet.source;
@@ -116,21 +149,15 @@ fn at_once<T: Tables, R>(packet: &Plain, tables: &T, act: &impl Fn(Verdict<T::Pl
         Family::Ipv4 | Family::Ipv6 => return None,
     };
     let Some(held) = found else {
-        return Some(act(Verdict::Pass));
+        return Some(act.pass());
     };
     let terms = held.ban.terms;
     if matches!(terms.covered(), Covered::Several { .. }) || !terms.is_clear() || settings.dry_run != 0 {
         return None;
     }
     Some(match in_force(&held, scopes, tables) {
-        Some(covering) => act(Verdict::Banned(banned(
-            &covering,
-            source,
-            Some(packet.end),
-            &settings,
-            tables,
-        ))),
-        None => act(Verdict::Pass),
+        Some(covering) => act.banned(banned(&covering, source, Some(packet.end), &settings, tables)),
+        None => act.pass(),
     })
 }
 

@@ -23,7 +23,8 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
 use blocker_common::map::{Ban, Outcome};
-use blocker_common::verdict::{Verdict, judge};
+use blocker_common::packet::Unparsed;
+use blocker_common::verdict::{Act, Banned, judge};
 
 use crate::maps::KernelTables;
 use crate::packet::Frame;
@@ -35,29 +36,54 @@ const SAMPLE: u32 = 1024;
 #[xdp(frags)]
 pub fn blocker(ctx: XdpContext) -> u32 {
     let frame = Frame::new(&ctx);
-    judge(&frame, &KernelTables, |verdict| act(&ctx, &frame, verdict))
+    judge(
+        &frame,
+        &KernelTables,
+        &Xdp {
+            ctx: &ctx,
+            frame: &frame,
+        },
+    )
 }
 
-/// Carries a verdict out.
-#[inline(always)]
-fn act(ctx: &XdpContext, frame: &Frame<'_>, verdict: Verdict<*mut Ban>) -> u32 {
-    let banned = match verdict {
-        Verdict::Pass => return XDP_PASS,
-        Verdict::PassUnparsed(reason) => {
-            maps::count_unparsed(reason);
-            return XDP_PASS;
+/// Carries verdicts out on a frame.
+struct Xdp<'a> {
+    ctx: &'a XdpContext,
+    frame: &'a Frame<'a>,
+}
+
+impl Act<*mut Ban> for Xdp<'_> {
+    type Done = u32;
+
+    #[inline(always)]
+    fn pass(&self) -> u32 {
+        XDP_PASS
+    }
+
+    #[inline(always)]
+    fn pass_unparsed(&self, reason: Unparsed) -> u32 {
+        maps::count_unparsed(reason);
+        XDP_PASS
+    }
+
+    #[inline(always)]
+    fn banned(&self, banned: Banned<*mut Ban>) -> u32 {
+        let packets = maps::count(&banned, self.frame.len(banned.end));
+        if packets < Ban::MOST_PACKETS && packets % SAMPLE == 0 {
+            tell(self.ctx, packets, banned.jail.into());
         }
-        Verdict::Banned(banned) => banned,
-    };
-    let packets = maps::count(&banned, frame.len(banned.end));
-    if packets < Ban::MOST_PACKETS && packets % SAMPLE == 0 {
-        // Compiled in, and removed by the verifier as dead code unless the agent asks for debug logging.
-        debug!(ctx, "packet {} that a ban of jail {} covers", packets + 1, banned.jail);
+        match banned.outcome {
+            Outcome::Dropped => XDP_DROP,
+            Outcome::Allowed | Outcome::WouldDrop => XDP_PASS,
+        }
     }
-    match banned.outcome {
-        Outcome::Dropped => XDP_DROP,
-        Outcome::Allowed | Outcome::WouldDrop => XDP_PASS,
-    }
+}
+
+/// Tells the agent of a packet that a ban covers, apart from the way that all of them take.
+#[inline(never)]
+fn tell(ctx: &XdpContext, packets: u32, jail: u32) {
+    // Compiled in, and removed by the verifier as dead code unless the agent asks for debug logging.
+    debug!(ctx, "packet {} that a ban of jail {} covers", packets + 1, jail);
 }
 
 /// The kernel's helpers are for programs under a GPL-compatible licence; MIT OR Apache-2.0 alone is not named as one by the

@@ -1,12 +1,15 @@
 //! The bans in the kernel: changes become transactions, and what the kernel refuses is sorted out.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use anyhow::anyhow;
 use jiff::Timestamp;
 use nftnl::MsgType;
 
+use super::ended::Ended;
 use super::held::Held;
 use super::knocks::{self, Before};
 use super::names::Names;
@@ -15,7 +18,7 @@ use super::record::Record;
 use super::ruleset;
 use super::sets::{Place, Sets};
 use super::socket::Socket;
-use super::sys::{Element, Role};
+use super::sys::{Element, NewElements, Role};
 use super::transaction::{Failure, Transaction};
 use crate::ban::{Change, JailId, Subject};
 use crate::firewall::Rejected;
@@ -23,11 +26,18 @@ use crate::firewall::Rejected;
 /// The most messages that one edit takes: the element is added, removed and added, and what has been counted is removed.
 const MESSAGES: usize = 5;
 
+/// The part of a transaction to which the bans belong that are sent together.
+const TOGETHER: usize = usize::MAX;
+/// Of so many bans that have ended, at least, what was counted is taken out with each call.
+const FEW: usize = 32;
+
 /// The bans that a table holds.
 #[derive(Debug, Default)]
 pub struct Bans {
     record: Record,
     sets: Sets,
+    /// Bans that are over, and of which the count may be left.
+    ended: Ended,
 }
 
 /// A change, and what must be done for it.
@@ -36,7 +46,12 @@ struct Step {
     change: usize,
     subject: Subject,
     edits: Vec<Edit>,
+    /// Whether, as far as is known, none of these sets has an element for it, or a count.
+    is_new: bool,
 }
+
+/// Elements that come into their sets together.
+type Together = HashMap<Place, Vec<(IpAddr, Role)>>;
 
 impl Bans {
     /// Adds to the transaction that lays these empty sets what makes them hold all these bans. Returns them as they are once it has
@@ -49,21 +64,18 @@ impl Bans {
         now: Timestamp,
     ) -> Self {
         let mut record = Record::default();
+        let mut together = Together::new();
         let at = Instant::now();
-        for Change { subject, bans } in changes {
+        for (_, Change { subject, bans }) in that_count(changes) {
             let edits = edits([].into_iter(), bans, now);
             for edit in &edits {
                 let Some(names) = names.get(usize::from(edit.jail.0)) else {
                     continue;
                 };
                 let place = Place::of(edit.jail, *subject);
-                let set = sets.name_or_lay(place, || ruleset::lay_set(transaction, 0, names, place));
-                let element = Element {
-                    set,
-                    address: subject.network().addr(),
-                    role: role(edit.span),
-                };
-                transaction.add(0, &element, MsgType::Add);
+                sets.name_or_lay(place, || ruleset::lay_set(transaction, 0, names, place));
+                let elements = together.entry(place).or_default();
+                elements.push((subject.network().addr(), role(edit.span)));
                 if let Some(knock) = before.get(&(*subject, edit.jail)) {
                     let element = Element {
                         set: &names.knocks(place.family, place.prefix_len),
@@ -75,7 +87,12 @@ impl Bans {
             }
             record.note(*subject, &edits, at);
         }
-        Self { record, sets }
+        add_together(transaction, &together, |place| sets.name(place));
+        Self {
+            record,
+            sets,
+            ended: Ended::default(),
+        }
     }
 
     /// The sets that the kernel has.
@@ -134,16 +151,9 @@ impl Bans {
     /// Makes the kernel hold exactly what each change says. Of several for one host or network, the last counts.
     pub fn apply(&mut self, socket: &Socket, names: &[Names], changes: &[Change], now: Timestamp) -> Vec<Rejected> {
         let begin = Instant::now();
-        self.record.sweep(begin);
-        let last = changes
-            .iter()
-            .enumerate()
-            .map(|(n, change)| (change.subject, n))
-            .collect::<HashMap<_, _>>();
-        let mut rest = changes
-            .iter()
-            .enumerate()
-            .filter(|(n, change)| last.get(&change.subject) == Some(n));
+        self.record.sweep(begin, |subject, jail| self.ended.note(subject, jail));
+        self.ended.take_out(socket, names, changes.len().max(FEW));
+        let mut rest = that_count(changes);
         let mut rejected = Vec::new();
         loop {
             // The kernel counts from when it gets an element, and a million take it seconds.
@@ -183,8 +193,12 @@ impl Bans {
             if edits.is_empty() {
                 continue;
             }
+            let is_known = |edit: &Edit| {
+                self.record.jails(*subject).any(|jail| jail == edit.jail) || self.ended.holds(*subject, edit.jail)
+            };
+            let is_new = !edits.iter().any(is_known);
             for edit in &edits {
-                messages += MESSAGES;
+                messages += if is_new { 1 } else { MESSAGES };
                 if self.sets.name(Place::of(edit.jail, *subject)).is_none() {
                     messages += ruleset::SET_MESSAGES;
                 }
@@ -193,6 +207,7 @@ impl Bans {
                 change,
                 subject: *subject,
                 edits,
+                is_new,
             });
         }
         steps
@@ -211,12 +226,20 @@ impl Bans {
                     self.sets.note(laid);
                     for step in steps {
                         self.record.note(step.subject, &step.edits, at);
+                        if !step.is_new {
+                            let jails = step.edits.iter().map(|edit| edit.jail);
+                            jails.for_each(|jail| self.ended.forget(step.subject, jail));
+                        }
                     }
                     continue;
                 }
                 Err(failure) => failure,
             };
-            if let [step] = steps.as_slice() {
+            if failure.parts.contains_key(&TOGETHER) {
+                // Somebody else has put one of them there, or the kernel does not take one: which one shows when each comes by itself.
+                steps.iter_mut().for_each(|step| step.is_new = false);
+                work.push(steps);
+            } else if let [step] = steps.as_slice() {
                 let error = anyhow!("nftables: the kernel refused {}: {failure}", step.subject);
                 rejected.push(Rejected {
                     change: step.change,
@@ -243,8 +266,10 @@ impl Bans {
     fn send(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Result<Sets, Failure> {
         let mut transaction = Transaction::new();
         let mut laid = Sets::default();
+        let mut together = Together::new();
         let over = self.over(socket, names, steps);
-        for (part, Step { subject, edits, .. }) in steps.iter().enumerate() {
+        for (part, step) in steps.iter().enumerate() {
+            let Step { subject, edits, .. } = step;
             for edit in edits {
                 let place = Place::of(edit.jail, *subject);
                 let Some(names) = names.get(usize::from(edit.jail.0)) else {
@@ -254,6 +279,11 @@ impl Bans {
                     Some(set) => set,
                     None => laid.name_or_lay(place, || ruleset::lay_set(&mut transaction, part, names, place)),
                 };
+                if step.is_new {
+                    let elements = together.entry(place).or_default();
+                    elements.push((subject.network().addr(), role(edit.span)));
+                    continue;
+                }
                 let element = Element {
                     set,
                     address: subject.network().addr(),
@@ -277,6 +307,9 @@ impl Bans {
                 }
             }
         }
+        add_together(&mut transaction, &together, |place| {
+            self.sets.name(place).or_else(|| laid.name(place))
+        });
         transaction.commit(socket)?;
         Ok(laid)
     }
@@ -284,7 +317,8 @@ impl Bans {
     /// What has been counted for bans that end here, or of which only the count is left and which begin anew.
     fn over(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Before {
         let at = Instant::now();
-        let ending = steps.iter().flat_map(|Step { subject, edits, .. }| {
+        let known = steps.iter().filter(|step| !step.is_new);
+        let ending = known.flat_map(|Step { subject, edits, .. }| {
             let goes_on =
                 move |edit: &Edit| edit.span != Span::Over && self.jails(*subject, at).any(|jail| jail == edit.jail);
             let edits = edits.iter().filter(move |edit| !goes_on(edit));
@@ -293,6 +327,23 @@ impl Bans {
         // Where there is no set yet, nothing has been counted.
         let has_set = |(subject, jail): &(Subject, JailId)| self.sets.name(Place::of(*jail, *subject)).is_some();
         knocks::before(socket, names, ending.filter(has_set))
+    }
+}
+
+/// The changes, each with its place; of several for one host or network the last alone.
+fn that_count(changes: &[Change]) -> impl Iterator<Item = (usize, &Change)> {
+    let places = changes.iter().enumerate();
+    let last: HashMap<Subject, usize> = places.clone().map(|(n, change)| (change.subject, n)).collect();
+    places.filter(move |(n, change)| last.get(&change.subject) == Some(n))
+}
+
+/// Adds messages that bring elements into their sets, as many as one has room for.
+fn add_together<'a>(transaction: &mut Transaction, together: &Together, name: impl Fn(Place) -> Option<&'a CStr>) {
+    for (place, elements) in together {
+        let Some(set) = name(*place) else { continue };
+        for elements in elements.chunks(NewElements::MOST) {
+            transaction.add(TOGETHER, &NewElements { set, elements }, MsgType::Add);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod allowed;
 mod bans;
 mod compare;
 mod counters;
+mod ended;
 mod held;
 mod hook;
 mod knocks;

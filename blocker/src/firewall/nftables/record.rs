@@ -96,14 +96,20 @@ impl Record {
         }
     }
 
-    /// Forgets what the kernel has let go by itself. Does so only once the record has doubled, so that the cost of a
-    /// change stays constant.
-    pub fn sweep(&mut self, at: Instant) {
+    /// Forgets what the kernel has let go by itself, and hands it to `each`. Does so only once the record has doubled, so that the cost of
+    /// a change stays constant.
+    pub fn sweep(&mut self, at: Instant, mut each: impl FnMut(Subject, JailId)) {
         if self.held.len() < self.sweep_from {
             return;
         }
-        self.held.retain(|_, held| {
-            held.retain(|held| held.end.is_none_or(|end| end + GRACE > at));
+        self.held.retain(|subject, held| {
+            held.retain(|held| {
+                let is_kept = held.end.is_none_or(|end| end + GRACE > at);
+                if !is_kept {
+                    each(*subject, held.jail);
+                }
+                is_kept
+            });
             !held.is_empty()
         });
         self.sweep_from = (self.held.len() * 2).max(FEW);
@@ -182,11 +188,14 @@ mod tests {
             &[edit(0, Span::For(Duration::from_secs(9))), edit(1, Span::Forever)],
             at,
         );
-        record.sweep(at + Duration::from_secs(9));
+        let mut forgotten = Vec::new();
+        record.sweep(at + Duration::from_secs(9), |_, jail| forgotten.push(jail));
         assert_eq!(jails(&record), [0, 1], "the kernel may count from a moment later");
+        assert_eq!(forgotten, []);
         record.sweep_from = 0;
-        record.sweep(at + Duration::from_secs(9) + GRACE);
+        record.sweep(at + Duration::from_secs(9) + GRACE, |_, jail| forgotten.push(jail));
         assert_eq!(jails(&record), [1]);
+        assert_eq!(forgotten, [JailId(0)]);
     }
 
     #[test]
@@ -194,7 +203,7 @@ mod tests {
         let mut record = Record::default();
         let at = Instant::now();
         record.note(subject(), &[edit(0, Span::For(Duration::from_secs(9)))], at);
-        record.sweep(at + Duration::from_secs(3600));
+        record.sweep(at + Duration::from_secs(3600), |_, _| {});
         assert_eq!(jails(&record), [0]);
     }
 

@@ -18,13 +18,14 @@ use nftnl::expr::Expression;
 use nftnl::{MsgType, NlMsg, Rule, nft_nlmsg_maxsize};
 use nftnl_sys::libc::{self, nlmsghdr};
 
-pub use self::element::{AllElements, Element, Holds, Role, let_hold};
+pub use self::element::{AllElements, Element, Holds, NewElements, Role, let_hold};
 pub use self::held::{Elements, Found, One};
 pub use self::knock::{Enter, Knock};
 use super::names::TABLE;
 
 const ACK: u16 = libc::NLM_F_ACK as u16;
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
+const EXCLUSIVE: u16 = libc::NLM_F_EXCL as u16;
 const INET: u16 = libc::NFPROTO_INET as u16;
 /// The kernel's `NFNL_SUBSYS_NFTABLES`.
 const NF_TABLES: u16 = libc::NFNL_SUBSYS_NFTABLES as u16;

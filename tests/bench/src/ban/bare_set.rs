@@ -1,8 +1,7 @@
 //! A set like the one that holds IPv4 bans, and nothing but the netlink messages that fill it, written down beforehand.
 //!
-//! Messages as in `linux/netfilter/nf_tables.h`, each with one element, in transactions of as many bans as blocker sends at a time. What
-//! blocker does beyond that is its own: it asks the kernel first what was counted for these hosts, and its table has more sets, which the
-//! kernel goes through for each message.
+//! Messages as in `linux/netfilter/nf_tables.h`, with as many elements in each and as many in a transaction as blocker sends at a time.
+//! What blocker does beyond that is its own, and its table has more sets, which the kernel goes through for each message.
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -18,48 +17,33 @@ const NFNL_SUBSYS_NFTABLES: u16 = 10;
 const NFNL_MSG_BATCH_BEGIN: u16 = 0x10;
 const NFNL_MSG_BATCH_END: u16 = 0x11;
 const NFT_MSG_NEWSETELEM: u16 = 12;
-const NFT_MSG_DELSETELEM: u16 = 14;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
+const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_CREATE: u16 = 0x400;
 const NFPROTO_INET: u8 = 1;
 const NLA_F_NESTED: u16 = 1 << 15;
 const HOUR: u64 = 3_600_000;
 
-/// Bans in one transaction. blocker makes room for 30,000 messages and reckons with five for each ban, of which the usual one takes three.
-const BANS: usize = 6_000;
+/// Elements in one message, and in one transaction.
+const TOGETHER: usize = 400;
+const BANS: usize = 30_000;
 const SEND_BUFFER: usize = 256 << 20;
-
-/// What is said for each element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Messages {
-    /// It is added.
-    Add,
-    /// It is added, removed and added, so that every kernel takes its timeout.
-    Renew,
-}
 
 /// Transactions that fill a set.
 pub(super) struct Transactions(Vec<Vec<u8>>);
 
 impl Transactions {
     /// For the set of this name in the table `inet filter`.
-    pub(super) fn new(set: &str, addresses: impl Iterator<Item = Ipv4Addr>, messages: Messages) -> Self {
-        let kinds: &[u16] = match messages {
-            Messages::Add => &[NFT_MSG_NEWSETELEM],
-            Messages::Renew => &[NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM],
-        };
+    pub(super) fn new(set: &str, addresses: impl Iterator<Item = Ipv4Addr>) -> Self {
         let addresses: Vec<_> = addresses.collect();
         let of_some = |addresses: &[Ipv4Addr]| {
             let mut bytes = message(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES, &[]);
-            for (n, address) in addresses.iter().enumerate() {
-                for (m, kind) in kinds.iter().enumerate() {
-                    let ack = if n + m == 0 { NLM_F_ACK } else { 0 };
-                    let create = if *kind == NFT_MSG_NEWSETELEM { NLM_F_CREATE } else { 0 };
-                    let body = element(set, *address);
-                    let kind = NFNL_SUBSYS_NFTABLES << 8 | kind;
-                    bytes.extend(message(kind, NLM_F_REQUEST | ack | create, NFPROTO_INET, 0, &body));
-                }
+            for (n, addresses) in addresses.chunks(TOGETHER).enumerate() {
+                let ack = if n == 0 { NLM_F_ACK } else { 0 };
+                let flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | ack;
+                let kind = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM;
+                bytes.extend(message(kind, flags, NFPROTO_INET, 0, &elements(set, addresses)));
             }
             bytes.extend(message(NFNL_MSG_BATCH_END, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES, &[]));
             bytes
@@ -111,15 +95,18 @@ fn message(kind: u16, flags: u16, family: u8, resource: u16, body: &[u8]) -> Vec
     bytes
 }
 
-fn element(set: &str, address: Ipv4Addr) -> Vec<u8> {
+fn elements(set: &str, addresses: &[Ipv4Addr]) -> Vec<u8> {
     let text = |text: &str| [text.as_bytes(), &[0]].concat();
-    let key = attribute(1 | NLA_F_NESTED, &attribute(1, &address.octets()));
     let timeout = attribute(4, &HOUR.to_be_bytes());
-    let element = attribute(1 | NLA_F_NESTED, &[key, timeout].concat());
+    let element = |address: &Ipv4Addr| {
+        let key = attribute(1 | NLA_F_NESTED, &attribute(1, &address.octets()));
+        attribute(1 | NLA_F_NESTED, &[key.as_slice(), &timeout].concat())
+    };
+    let elements: Vec<u8> = addresses.iter().flat_map(element).collect();
     [
         attribute(1, &text("filter")),
         attribute(2, &text(set)),
-        attribute(3 | NLA_F_NESTED, &element),
+        attribute(3 | NLA_F_NESTED, &elements),
     ]
     .concat()
 }
@@ -141,16 +128,14 @@ mod tests {
     #[test]
     fn attributes_are_filled_up_to_whole_words() {
         assert_eq!(attribute(1, b"ab\0"), [7, 0, 1, 0, b'a', b'b', 0, 0]);
-        let one = Transactions::new("s", [Ipv4Addr::LOCALHOST].into_iter(), Messages::Renew);
+        let one = Transactions::new("s", [Ipv4Addr::LOCALHOST].into_iter());
         assert_eq!(one.0.len(), 1);
         assert_eq!(one.0[0].len() % 4, 0);
     }
 
     #[test]
     fn bans_are_sent_in_as_many_transactions_as_blocker_s() {
-        let hosts = || (0..BANS as u32 + 1).map(Ipv4Addr::from_bits);
-        for messages in [Messages::Add, Messages::Renew] {
-            assert_eq!(Transactions::new("s", hosts(), messages).0.len(), 2, "{messages:?}");
-        }
+        let hosts = (0..BANS as u32 + 1).map(Ipv4Addr::from_bits);
+        assert_eq!(Transactions::new("s", hosts).0.len(), 2);
     }
 }

@@ -9,7 +9,7 @@ use blocker_lab::command::output;
 use blocker_lab::{Namespace, Wire};
 
 use super::bare_map::BareMap;
-use super::bare_set::{Messages, Transactions};
+use super::bare_set::Transactions;
 use crate::bench::Ground;
 use crate::kernel::hosts::{Version, bans, ipv4};
 use crate::kernel::ours::{apply, hour, jails};
@@ -19,7 +19,6 @@ use crate::rounds::alternate;
 
 const OURS: &str = "blocker";
 const BARE: &str = "the kernel alone";
-const BARE_ADD: &str = "the kernel alone, added only";
 
 /// Microseconds that a ban may take beyond what it takes the kernel.
 const MOST: f64 = 1.0;
@@ -69,9 +68,8 @@ fn xdp(rounds: usize, count: u32, changes: &[Change]) -> Result<Table> {
 }
 
 fn nftables(rounds: usize, count: u32, changes: &[Change], host: &Namespace) -> Result<Table> {
-    let transactions = |messages| Transactions::new("banned", (0..count).map(ipv4), messages);
-    let (add, renew) = (transactions(Messages::Add), transactions(Messages::Renew));
-    let bare = |transactions: &Transactions| {
+    let transactions = Transactions::new("banned", (0..count).map(ipv4));
+    let mut bare = || {
         let set = "add table inet filter; add set inet filter banned { type ipv4_addr; flags timeout; }";
         output(host.command("nft").arg(set))?;
         let time = a_ban(count, || transactions.carry_out());
@@ -85,11 +83,7 @@ fn nftables(rounds: usize, count: u32, changes: &[Change], host: &Namespace) -> 
         Nftables::clear()?;
         time
     };
-    let (mut bare_add, mut bare_renew) = (|| bare(&add), || bare(&renew));
-    let samples = alternate(
-        rounds,
-        &mut [(BARE_ADD, &mut bare_add), (BARE, &mut bare_renew), (OURS, &mut ours)],
-    )?;
+    let samples = alternate(rounds, &mut [(BARE, &mut bare), (OURS, &mut ours)])?;
     let what = format!("nftables, {count} bans, a ban");
     Ok(Table::against(&what, Unit::Microseconds, BARE, samples))
 }

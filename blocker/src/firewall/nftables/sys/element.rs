@@ -9,7 +9,7 @@ use nftnl::{MsgType, NlMsg};
 use nftnl_sys::libc;
 
 use super::knock::{self, Knock};
-use super::{ACK, CREATE, INET, TABLE, allocated};
+use super::{ACK, CREATE, EXCLUSIVE, INET, TABLE, allocated};
 
 /// What a set holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,38 +71,80 @@ unsafe impl NlMsg for Element<'_> {
             MsgType::Add => (libc::NFT_MSG_NEWSETELEM, ACK | CREATE),
             MsgType::Del => (libc::NFT_MSG_DELSETELEM, ACK),
         };
-        let key = octets(&self.address);
-        // SAFETY: the caller answers for the buffer. The set is freed here and takes its element along; both copy what
-        // they are given.
-        unsafe {
-            let set = allocated(nftnl_sys::nftnl_set_alloc());
-            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_TABLE as u16, TABLE.as_ptr());
-            nftnl_sys::nftnl_set_set_str(set, nftnl_sys::NFTNL_SET_NAME as u16, self.set.as_ptr());
-            let element = allocated(nftnl_sys::nftnl_set_elem_alloc());
-            let attribute = nftnl_sys::NFTNL_SET_ELEM_KEY as u16;
-            nftnl_sys::nftnl_set_elem_set(element, attribute, key.as_ptr().cast(), key.len() as u32);
-            match self.role {
-                Role::Member => {}
-                Role::MemberFor(timeout) => {
-                    let attribute = nftnl_sys::NFTNL_SET_ELEM_TIMEOUT as u16;
-                    nftnl_sys::nftnl_set_elem_set_u64(element, attribute, timeout.as_millis() as u64);
-                }
-                Role::Behind => {
-                    let attribute = nftnl_sys::NFTNL_SET_ELEM_FLAGS as u16;
-                    let flags = libc::NFT_SET_ELEM_INTERVAL_END as u32;
-                    nftnl_sys::nftnl_set_elem_set_u32(element, attribute, flags);
-                }
-                Role::Knocked(knock) => {
-                    let attribute = nftnl_sys::NFTNL_SET_ELEM_EXPIRATION as u16;
-                    nftnl_sys::nftnl_set_elem_set_u64(element, attribute, knock.left().as_millis() as u64);
-                    nftnl_sys::nftnl_set_elem_add_expr(element, knock::counter(knock.count));
-                }
-            }
-            nftnl_sys::nftnl_set_elem_add(set, element);
-            let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind as u16, INET, flags, seq);
-            nftnl_sys::nftnl_set_elems_nlmsg_build_payload(header, set);
-            nftnl_sys::nftnl_set_free(set);
+        // SAFETY: the caller answers for the buffer.
+        unsafe { build(buf, (kind as u16, flags, seq), self.set, &[(self.address, self.role)]) };
+    }
+}
+
+/// Addresses that come into a set together. That one is there already is an error. They can only be added.
+pub struct NewElements<'a> {
+    /// The set's name.
+    pub set: &'a CStr,
+    /// The addresses, at most [`MOST`](Self::MOST).
+    pub elements: &'a [(IpAddr, Role)],
+}
+
+impl NewElements<'_> {
+    /// As many as a message has room for, of the longest: the kernel gives a list of them 64 KiB, and one takes no more than 120 bytes.
+    pub const MOST: usize = 400;
+}
+
+// SAFETY: the message holds no more elements than there is room for, which is seen to here, and two names.
+unsafe impl NlMsg for NewElements<'_> {
+    unsafe fn write(&self, buf: *mut c_void, seq: u32, _msg_type: MsgType) {
+        let elements = self.elements.get(..Self::MOST).unwrap_or(self.elements);
+        let header = (libc::NFT_MSG_NEWSETELEM as u16, ACK | CREATE | EXCLUSIVE, seq);
+        // SAFETY: the caller answers for the buffer.
+        unsafe { build(buf, header, self.set, elements) };
+    }
+}
+
+/// Writes a message of this kind, with these flags and this number, about elements of a set.
+///
+/// # Safety
+///
+/// The buffer must have room for the largest message, and that for the elements.
+unsafe fn build(buf: *mut c_void, (kind, flags, seq): (u16, u16, u32), set: &CStr, elements: &[(IpAddr, Role)]) {
+    // SAFETY: the caller answers for the buffer. The set is freed here and takes its elements along; all copy what they are given.
+    unsafe {
+        let of = allocated(nftnl_sys::nftnl_set_alloc());
+        nftnl_sys::nftnl_set_set_str(of, nftnl_sys::NFTNL_SET_TABLE as u16, TABLE.as_ptr());
+        nftnl_sys::nftnl_set_set_str(of, nftnl_sys::NFTNL_SET_NAME as u16, set.as_ptr());
+        for (address, role) in elements {
+            nftnl_sys::nftnl_set_elem_add(of, element(address, *role));
         }
+        let header = nftnl_sys::nftnl_nlmsg_build_hdr(buf.cast::<c_char>(), kind, INET, flags, seq);
+        nftnl_sys::nftnl_set_elems_nlmsg_build_payload(header, of);
+        nftnl_sys::nftnl_set_free(of);
+    }
+}
+
+/// An element, which whoever takes it has to free.
+fn element(address: &IpAddr, role: Role) -> *mut nftnl_sys::nftnl_set_elem {
+    let key = octets(address);
+    // SAFETY: the element copies what it is given, but for the counter, which it takes over.
+    unsafe {
+        let element = allocated(nftnl_sys::nftnl_set_elem_alloc());
+        let attribute = nftnl_sys::NFTNL_SET_ELEM_KEY as u16;
+        nftnl_sys::nftnl_set_elem_set(element, attribute, key.as_ptr().cast(), key.len() as u32);
+        match role {
+            Role::Member => {}
+            Role::MemberFor(timeout) => {
+                let attribute = nftnl_sys::NFTNL_SET_ELEM_TIMEOUT as u16;
+                nftnl_sys::nftnl_set_elem_set_u64(element, attribute, timeout.as_millis() as u64);
+            }
+            Role::Behind => {
+                let attribute = nftnl_sys::NFTNL_SET_ELEM_FLAGS as u16;
+                let flags = libc::NFT_SET_ELEM_INTERVAL_END as u32;
+                nftnl_sys::nftnl_set_elem_set_u32(element, attribute, flags);
+            }
+            Role::Knocked(knock) => {
+                let attribute = nftnl_sys::NFTNL_SET_ELEM_EXPIRATION as u16;
+                nftnl_sys::nftnl_set_elem_set_u64(element, attribute, knock.left().as_millis() as u64);
+                nftnl_sys::nftnl_set_elem_add_expr(element, knock::counter(knock.count));
+            }
+        }
+        element
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::linear::{Ascii, AsciiSlots, Lazy};
+use super::linear::{Ascii, AsciiSlots, Lazy, is_small};
 use super::python::Translated;
 use super::relaxed::Relaxed;
 use super::{BACKTRACK_LEN, BACKTRACK_LIMIT, CACHE_LIMIT, LimitHit, SIZE_LIMIT};
@@ -49,11 +49,18 @@ impl Engine {
             };
             return Ok((Self::Backtracking { relaxed, any }, names));
         }
-        let any = linear(&translated.text).map_err(|error| error.to_string())?;
-        let names = any.capture_names().map(|name| name.map(Arc::from)).collect();
+        let build = |expression: &str| linear(expression).ok();
         let parsed = regex_syntax::parse(&translated.text).ok();
         let ascii = parsed.as_ref().and_then(Ascii::compile);
-        let build = |expression: &str| linear(expression).ok();
+        if let Some(known) = &ascii
+            && parsed.as_ref().is_some_and(is_small)
+        {
+            let names = known.names().map(|name| name.map(Arc::from)).collect();
+            let any = Lazy::new(build);
+            return Ok((Self::Linear { ascii, any }, names));
+        }
+        let any = linear(&translated.text).map_err(|error| error.to_string())?;
+        let names = any.capture_names().map(|name| name.map(Arc::from)).collect();
         let any = match ascii {
             Some(_) => Lazy::new(build),
             None => Lazy::built(any, build),

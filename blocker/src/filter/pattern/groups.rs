@@ -5,8 +5,6 @@
 //! what is said of it. Where the part before them can end in one place only, and so can the part around them, every way to match the
 //! whole passes by these places. Then the first way to match the part around them is the one by which the whole matches.
 
-use std::collections::HashSet;
-
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson::backtrack::{BoundedBacktracker, Cache};
 use regex_automata::nfa::thompson::{Compiler, Config, NFA, WhichCaptures};
@@ -46,7 +44,8 @@ impl Groups {
             Some(automaton(before).filter(has_one_end)?)
         };
         let mut end = last + 1;
-        while !has_one_end(&automaton(parts.get(first..end)?)?) {
+        // What takes now more and now less can hardly be the last, and an automaton takes its time to make.
+        while varies(parts.get(end - 1)?) || !has_one_end(&automaton(parts.get(first..end)?)?) {
             end += 1;
         }
         if before.is_none() && end == parts.len() {
@@ -74,7 +73,8 @@ impl Groups {
                 _ => return false,
             },
         };
-        let input = input.range(begin..);
+        // What lies behind the whole match is none of its groups', and the engine clears its memory for each byte that it is given.
+        let input = input.range(begin..found.end());
         if !matches!(self.around.try_search_slots(cache, &input, slots), Ok(Some(_))) {
             return false;
         }
@@ -83,6 +83,12 @@ impl Groups {
         }
         true
     }
+}
+
+/// Whether a part may match texts of several lengths.
+fn varies(part: &Hir) -> bool {
+    let properties = part.properties();
+    properties.minimum_len() != properties.maximum_len()
 }
 
 /// The automaton of these parts, if there is room for it.
@@ -114,7 +120,15 @@ fn has_one_end(automaton: &dense::DFA<Vec<u32>>) -> bool {
     };
     // Each state, and whether it is reached by way of one that matches.
     let mut open: Vec<(StateID, bool)> = starts.into_iter().map(|state| (state, false)).collect();
-    let mut seen: HashSet<(StateID, bool)> = open.iter().copied().collect();
+    let mut seen: Vec<[bool; 2]> = Vec::new();
+    let mut is_new = |(state, has_matched): (StateID, bool)| {
+        let place = state.as_usize() >> automaton.stride2();
+        if place >= seen.len() {
+            seen.resize(place + 1, [false; 2]);
+        }
+        !std::mem::replace(&mut seen[place][usize::from(has_matched)], true)
+    };
+    open.retain(|start| is_new(*start));
     while let Some((state, has_matched)) = open.pop() {
         let is_match = automaton.is_match_state(state);
         if automaton.is_quit_state(state) || (is_match && has_matched) {
@@ -125,7 +139,7 @@ fn has_one_end(automaton: &dense::DFA<Vec<u32>>) -> bool {
         let next = bytes.map(|byte| automaton.next_state(state, byte));
         let next = next.chain([automaton.next_eoi_state(state)]);
         let next = next.map(|state| (state, has_matched || is_match));
-        open.extend(next.filter(|next| seen.insert(*next)));
+        open.extend(next.filter(|next| is_new(*next)));
     }
     true
 }

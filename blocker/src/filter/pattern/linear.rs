@@ -18,14 +18,17 @@ use super::{CACHE_LIMIT, SIZE_LIMIT};
 #[derive(Debug)]
 pub(super) struct Ascii {
     regex: meta::Regex,
-    /// Where its groups can be found for less.
-    groups: Option<Groups>,
+    expression: Hir,
+    /// Where its groups can be found for less. Looked for when the first line matches: it takes more than all else that a start takes,
+    /// and most of a filter's expressions never match.
+    groups: OnceLock<Option<Groups>>,
 }
 
 /// What a search for lines of ASCII works with, and where it leaves the groups.
 #[derive(Debug)]
 pub(super) struct AsciiSlots {
     cache: meta::Cache,
+    /// Made by the first match.
     groups: Option<backtrack::Cache>,
     slots: Vec<Option<NonMaxUsize>>,
 }
@@ -40,7 +43,8 @@ impl Ascii {
         let built: Result<meta::Regex, BuildError> = meta::Builder::new().configure(config).build_from_hir(&expression);
         Some(Self {
             regex: built.ok()?,
-            groups: Groups::of(&expression),
+            expression,
+            groups: OnceLock::new(),
         })
     }
 
@@ -54,7 +58,7 @@ impl Ascii {
     pub(super) fn slots(&self) -> AsciiSlots {
         AsciiSlots {
             cache: self.regex.create_cache(),
-            groups: self.groups.as_ref().map(Groups::cache),
+            groups: None,
             slots: vec![None; self.regex.group_info().slot_len()],
         }
     }
@@ -63,12 +67,16 @@ impl Ascii {
     pub(super) fn search(&self, line: &str, slots: &mut AsciiSlots) -> bool {
         let AsciiSlots { cache, groups, slots } = slots;
         let input = Input::new(line);
-        if let (Some(groups), Some(groups_cache)) = (&self.groups, groups) {
+        // Where the groups are in no part of it that is known, one search for all is cheaper.
+        if !matches!(self.groups.get(), Some(None)) {
             let Some(found) = self.regex.search_with(cache, &input) else {
                 return false;
             };
-            if groups.find(line, found, groups_cache, slots) {
-                return true;
+            if let Some(known) = self.groups.get_or_init(|| Groups::of(&self.expression)) {
+                let groups = groups.get_or_insert_with(|| known.cache());
+                if known.find(line, found, groups, slots) {
+                    return true;
+                }
             }
         }
         self.regex.search_slots_with(cache, &input, slots).is_some()
@@ -100,7 +108,41 @@ impl AsciiSlots {
     }
 }
 
-/// An expression for lines of any characters, which has been compiled once to see that it can be.
+/// Whether an expression for lines of any characters, by what it takes at the most, needs no more room than there is; then it can be
+/// compiled later, once a line needs it.
+pub(super) fn is_small(expression: &Hir) -> bool {
+    most_states(expression).is_some_and(|states| states <= SIZE_LIMIT / STATE)
+}
+
+/// Bytes that a state of an automaton takes at the most, with what leads to it.
+const STATE: usize = 64;
+
+/// How many states its automaton has at the most; `None` where nobody can count them.
+fn most_states(expression: &Hir) -> Option<usize> {
+    let of_all = |parts: &[Hir]| {
+        let mut sum = parts.len();
+        for part in parts {
+            sum = sum.checked_add(most_states(part)?)?;
+        }
+        Some(sum)
+    };
+    match expression.kind() {
+        HirKind::Empty | HirKind::Look(_) => Some(1),
+        HirKind::Literal(literal) => Some(literal.0.len()),
+        // A range of characters falls into sequences of up to four ranges of bytes, at most a dozen of them.
+        HirKind::Class(Class::Unicode(class)) => Some(class.ranges().len() * 48 + 2),
+        HirKind::Class(Class::Bytes(class)) => Some(class.ranges().len() + 2),
+        HirKind::Capture(capture) => most_states(&capture.sub)?.checked_add(2),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            let times = usize::try_from(times).ok()?.checked_add(1)?;
+            most_states(&repetition.sub)?.checked_add(3)?.checked_mul(times)
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => of_all(parts),
+    }
+}
+
+/// An expression for lines of any characters that can be compiled, which is known.
 #[derive(Debug)]
 pub(super) struct Lazy<T> {
     built: OnceLock<Option<T>>,
@@ -123,7 +165,7 @@ impl<T> Lazy<T> {
         }
     }
 
-    /// Builds it where that has not been done. It can be built: that was tried when the filter was read.
+    /// Builds it where that has not been done. It can be built: that was tried, or reckoned, when the filter was read.
     pub(super) fn get(&self, expression: &str) -> Option<&T> {
         self.built.get_or_init(|| (self.build)(expression)).as_ref()
     }

@@ -3,6 +3,7 @@
 //! How many sockets there are is up to anybody who can connect, and so is how often somebody is banned. So the rest is as long as it takes
 //! to keep the thread at a tenth of one processor.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
@@ -83,12 +84,17 @@ impl<'a> Worker<'a> {
                 to_end.push(connection);
             }
         })?;
+        let mut refused = None;
         for connection in &to_end {
-            if sockets.end(connection)? == End::Made {
-                done.ended += 1;
+            match sockets.end(connection) {
+                Ok(End::Made) => done.ended += 1,
+                Ok(End::Gone) => {}
+                // Of a kernel that does not answer there is no use in asking for the next.
+                Err(Fault::Other(error)) if error.kind() != io::ErrorKind::WouldBlock => refused = Some(error),
+                Err(fault) => return Err(fault),
             }
         }
-        Ok(())
+        refused.map_or(Ok(()), |error| Err(Fault::Other(error)))
     }
 
     fn tell_left_out(&mut self, left_out: usize) {

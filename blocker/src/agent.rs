@@ -44,6 +44,7 @@ use crate::ban::JailId;
 use crate::config::Settings;
 use crate::digest::Digests;
 use crate::firewall;
+use crate::hangup::Hangup;
 use crate::instance::{Instance, Namespace};
 use crate::memory;
 use crate::privileges;
@@ -172,13 +173,11 @@ impl Agent {
         }
         self.metrics.durable.set(decisions.store.is_durable().into());
         let bans = decisions.ledger.count();
-        let mut stages = Stages::start(
-            &self.settings.jails,
-            decisions,
-            &self.firewall,
-            &self.metrics,
-            self.wake.clone(),
-        )?;
+        let jails = &self.settings.jails;
+        let ends_connections = self.settings.end_connections && !self.settings.dry_run;
+        let hangup = ends_connections.then(|| Hangup::new(jails.iter().map(|jail| &jail.scope)));
+        let (firewall, metrics, wake) = (&self.firewall, &self.metrics, self.wake.clone());
+        let mut stages = Stages::start(jails, decisions, firewall, metrics, wake, hangup)?;
         *self.control.about.write().unwrap_or_else(PoisonError::into_inner) = about(&self.settings);
         let refreshing = tokio::spawn(refresh.run(self.metrics.refresh_errors.clone()));
         let watchdog = tokio::spawn(service::keep_watchdog_quiet(stages.pulses.clone()));

@@ -14,7 +14,7 @@ use blocker_lab::{Lab, Namespace};
 use jiff::Timestamp;
 
 use crate::agent::{Agent, program};
-use crate::{interface, require_root};
+use crate::{eventually, interface, require_root};
 
 /// Where somebody else's program is pinned, in the relay's own BPF file system.
 const SOMEBODY_ELSE: &str = "/sys/fs/bpf/somebody-else";
@@ -33,7 +33,7 @@ ignoreregex =
 pub struct Relay {
     /// The hosts.
     pub lab: Lab,
-    _servers: Vec<TcpListener>,
+    servers: [TcpListener; PORTS.len()],
 }
 
 impl Relay {
@@ -48,10 +48,7 @@ impl Relay {
         let lab = Lab::new().expect("the lab can be made");
         let listen = || PORTS.map(|port| TcpListener::bind(("::", port)).expect("the port is free"));
         let servers = lab.relay().enter(listen).expect("the relay can be entered");
-        let relay = Self {
-            lab,
-            _servers: servers.into(),
-        };
+        let relay = Self { lab, servers };
         fs::create_dir_all(relay.config().join("filter.d")).expect("a folder can be made");
         fs::write(relay.config().join("filter.d/spam.conf"), SPAM_FILTER).expect("a file can be written");
         let log = relay.log();
@@ -137,6 +134,26 @@ impl Relay {
             at
         );
         self.write(&line.repeat(times));
+    }
+
+    /// The relay's end of the connection that came first to a port, of those that nobody has taken yet.
+    ///
+    /// # Panics
+    ///
+    /// When nothing listens on the port, or there is none in time.
+    #[must_use]
+    pub fn accept(&self, port: u16) -> TcpStream {
+        let at = PORTS.iter().position(|listened| *listened == port);
+        let server = &self.servers[at.expect("something listens there")];
+        server.set_nonblocking(true).expect("a server need not wait");
+        let mut accepted = None;
+        eventually("somebody connects", || {
+            accepted = server.accept().ok();
+            accepted.is_some()
+        });
+        let (stream, _) = accepted.expect("it was waited for");
+        stream.set_nonblocking(false).expect("a connection may wait");
+        stream
     }
 
     /// What becomes of a connection from one of the spammers' addresses.

@@ -29,6 +29,7 @@ use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Ban, Change, Expiry, JailId, Subject};
 use crate::firewall::Rejected;
 use crate::firewall::interfaces::LinkWatch;
+use crate::hangup::Hangup;
 use crate::jail::{Decision, Jail};
 use crate::ledger::brake::{Brake, Reason, Turn};
 use crate::ledger::store::{Entered, Store};
@@ -80,6 +81,8 @@ pub(super) struct Judge {
     pub(super) links: LinkWatch,
     /// Whether bans only have what would be dropped counted.
     pub(super) dry_run: bool,
+    /// Ends the connections that bans cover, where it is to.
+    pub(super) hangup: Option<Hangup>,
     /// What the allowlist comes to.
     pub(super) allowing: Allowing,
     /// What it is asked from the control socket.
@@ -356,6 +359,9 @@ impl Judge {
             self.refused.insert(changes[*change].subject);
         }
         self.metrics.enforced(self.ledger.len(), self.refused.len());
+        if let Some(hangup) = &self.hangup {
+            hangup.end(changes.iter().filter(|change| !self.refused.contains(&change.subject)));
+        }
         rejected
     }
 

@@ -22,6 +22,7 @@ use crate::api::metrics::{Metrics, SharedFirewall};
 use crate::ban::{Failure, JailId, Subject};
 use crate::config::JailSettings;
 use crate::firewall::interfaces::LinkWatch;
+use crate::hangup::Hangup;
 use crate::jail::Jail;
 use crate::ledger::Ledger;
 use crate::ledger::brake::{Brake, Seen};
@@ -94,6 +95,8 @@ pub(super) struct Stages {
     /// Where a jail has a command to be asked.
     ignore: Option<JoinHandle<()>>,
     judge: JoinHandle<()>,
+    /// Where connections are to be ended.
+    hangup: Option<(Hangup, JoinHandle<()>)>,
     links: JoinHandle<()>,
     left: Arc<Mutex<Left>>,
     /// The jails of each reader, and whether it has come past what was read before it.
@@ -112,6 +115,7 @@ impl Stages {
         firewall: &SharedFirewall,
         metrics: &Arc<Metrics>,
         wake: Wake,
+        hangup: Option<Hangup>,
     ) -> Result<Self> {
         let stop = Stop::new().context("cannot make a stop signal")?;
         let left: Arc<Mutex<Left>> = Arc::default();
@@ -155,6 +159,9 @@ impl Stages {
         let readers = readers.collect::<Result<Vec<(String, Reader)>>>()?;
         let progress = readers.iter().map(|(_, reader)| reader.progress()).collect();
         let pulse = Pulse::new();
+        if let Some(hangup) = &hangup {
+            hangup.spare(decisions.ledger.allowlist().networks());
+        }
         let judge = Judge {
             pulse: pulse.clone(),
             clock: decisions.clock,
@@ -174,6 +181,7 @@ impl Stages {
             compare_after: judge::COMPARE,
             links: decisions.links,
             dry_run: metrics.dry_run.get() != 0,
+            hangup: hangup.clone(),
             allowing: decisions.allowing,
             asks: decisions.asks,
             asked: None,
@@ -188,10 +196,16 @@ impl Stages {
             let unresolved = names::run(decisions.unresolved, &unresolved, &failures, &gives_up);
             leaves.lock().unwrap_or_else(PoisonError::into_inner).unresolved = unresolved;
         };
+        let hang_up = |hangup: Hangup| {
+            let (work, counter) = (hangup.clone(), metrics.connections_ended.clone());
+            let thread = spawn("hangup".to_owned(), &ended, move || work.work(&counter))?;
+            anyhow::Ok((hangup, thread))
+        };
         Ok(Self {
             stop,
             wake,
             ignore,
+            hangup: hangup.map(hang_up).transpose()?,
             judge: spawn("judge".to_owned(), &ended, judge)?,
             left,
             links: spawn("links".to_owned(), &ended, move || {
@@ -231,6 +245,11 @@ impl Stages {
         }
         let _ = self.links.join();
         let _ = self.judge.join();
+        if let Some((hangup, thread)) = self.hangup {
+            // What the judge has handed over until now is still done.
+            hangup.close();
+            let _ = thread.join();
+        }
         let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
         let judge = left.judge?;
         // A jail whose lines were still being read again has not counted them all: it begins anew, with all of them.

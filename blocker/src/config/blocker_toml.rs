@@ -47,6 +47,7 @@ pub(super) struct FirewallTable {
     pub(super) nftables_hook: NftablesHook,
     pub(super) max_addresses: u32,
     pub(super) max_networks: u32,
+    pub(super) end_connections: bool,
 }
 
 impl Default for FirewallTable {
@@ -57,6 +58,7 @@ impl Default for FirewallTable {
             nftables_hook: NftablesHook::Prerouting,
             max_addresses: DEFAULT_HOSTS as u32,
             max_networks: DEFAULT_NETWORKS as u32,
+            end_connections: true,
         }
     }
 }
@@ -257,6 +259,7 @@ mod tests {
     #[test]
     fn every_setting_is_read() {
         let text = "[firewall]\nkind = \"nftables\"\ninterfaces = [\"eth0\", \"en?s*\"]\nnftables_hook = \"ingress\"\nmax_addresses = 5\nmax_networks = 7\n\
+                    end_connections = false\n\
                     [metrics]\nlisten = \"off\"\npage = false\npage_lines = false\nhosts = [\"relay.example\"]\n[allow]\nnetworks = [\"192.0.2.0/24\", \"2001:db8::1\"]\n\
                     names = [\"relay.example\"]\nspf = [\"_spf.google.com\"]\n\
                     [state]\nfolder = \"/srv/blocker\"\nhistory = \"1w\"\n\
@@ -267,6 +270,7 @@ mod tests {
         assert_eq!(interfaces, ["eth0", "en?s*"]);
         assert_eq!(toml.firewall.nftables_hook, NftablesHook::Ingress);
         assert_eq!((toml.firewall.max_addresses, toml.firewall.max_networks), (5, 7));
+        assert!(!toml.firewall.end_connections);
         assert_eq!(toml.metrics.listen, None);
         assert_eq!((toml.metrics.page, toml.metrics.page_lines), (Some(false), false));
         assert_eq!(toml.metrics.hosts, ["relay.example".parse().unwrap()]);

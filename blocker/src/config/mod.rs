@@ -54,6 +54,8 @@ pub struct Settings {
     pub nftables_hook: NftablesHook,
     /// Banned addresses that the kernel has room for, of each IP version.
     pub sizes: Sizes,
+    /// Whether the connections of a host end with its ban.
+    pub end_connections: bool,
     /// Whether what would be dropped is only counted; no file says so, only the command line.
     pub dry_run: bool,
     /// Where Prometheus metrics are served.
@@ -171,6 +173,7 @@ pub fn load(folder: Folder<'_>, on_broken: OnBroken) -> Result<Settings, Problem
             addresses: toml.firewall.max_addresses,
             networks: toml.firewall.max_networks,
         },
+        end_connections: toml.firewall.end_connections,
         dry_run: false,
         metrics: toml.metrics.listen,
         page: PageSettings {

@@ -9,8 +9,6 @@ mod link;
 mod pattern;
 mod watch;
 
-pub(super) mod netlink;
-
 pub use self::choice::Chosen;
 pub use self::default_route::with_default_route;
 pub use self::link::{Interface, list};

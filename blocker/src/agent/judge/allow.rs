@@ -71,6 +71,9 @@ impl Judge {
             && allowlist.networks() != self.ledger.allowlist().networks()
         {
             tracing::info!(networks = allowlist.networks().len(), "the allowlist has changed");
+            if let Some(hangup) = &self.hangup {
+                hangup.spare(allowlist.networks());
+            }
             lifted.push(("the allowlist covers it now", self.ledger.set_allowlist(allowlist)));
             self.allowing.unsettled = true;
         }

@@ -98,6 +98,7 @@ fn judge(now: Timestamp) -> (Judge, Asked, TempDir) {
         compare_after: COMPARE,
         links: LinkWatch::open().unwrap(),
         dry_run: false,
+        hangup: None,
         allowing: Allowing::default(),
         asks: std::sync::mpsc::sync_channel(1).1,
         asked: None,

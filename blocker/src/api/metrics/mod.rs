@@ -61,6 +61,8 @@ pub struct Metrics {
     pub refused: Counter,
     /// Differences between kernel and ledger that were found and mended.
     pub mended: Counter,
+    /// Connections that were ended since a ban covers them.
+    pub connections_ended: Counter,
     /// Whether what would be dropped is only counted: 0 or 1.
     pub dry_run: Gauge,
     ratio: Gauge<f64, AtomicU64>,
@@ -95,6 +97,8 @@ impl Metrics {
         let refused = registered(&mut registry, "enforcement_errors", help, Counter::default());
         let help = "Hosts and networks for which the kernel did not hold what it is to hold";
         let mended = registered(&mut registry, "enforcement_mended", help, Counter::default());
+        let help = "Connections that hosts had open when they were banned, and that were ended";
+        let connections_ended = registered(&mut registry, "connections_ended", help, Counter::default());
         let help = "Whether what would be dropped is only counted";
         let dry_run = registered(&mut registry, "dry_run", help, Gauge::default());
         let help = "How much of what is banned the kernel enforces";
@@ -115,6 +119,7 @@ impl Metrics {
             detection,
             refused,
             mended,
+            connections_ended,
             dry_run,
             ratio,
             durable,

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use super::netlink::{Requests, attribute, attributes, number, text};
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use crate::netlink::{Requests, attribute, attributes, number, text};
 
 /// `RTM_GETLINK` in `linux/rtnetlink.h`.
 const GET: u16 = 18;
@@ -55,7 +57,7 @@ pub struct Interface {
 pub fn list() -> io::Result<Vec<Interface>> {
     let mut request = vec![0; FIXED];
     request.extend(attribute(number_of::EXTENDED_MASK, &WITHOUT_STATISTICS.to_ne_bytes()));
-    let messages = Requests::open()?.list(GET, &request)?;
+    let messages = Requests::open(NETLINK_ROUTE)?.list(GET, &request)?;
     let mut interfaces: Vec<Interface> = messages.iter().filter_map(|message| parse(message)).collect();
     interfaces.sort_by_key(|interface| interface.index);
     Ok(interfaces)

@@ -10,11 +10,12 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use aya::programs::loaded_programs;
+use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::libc;
 
 use super::attach::Mode;
 use crate::firewall::interfaces::Interface;
-use crate::firewall::interfaces::netlink::{Requests, attribute};
+use crate::netlink::{Requests, attribute};
 
 /// `RTM_SETLINK` in `linux/rtnetlink.h`.
 const SET: u16 = 19;
@@ -108,7 +109,7 @@ pub(super) fn occupant(interface: &Interface) -> String {
 
 /// What the kernel says to attaching this program, which it has just refused.
 pub(super) fn words(program: BorrowedFd<'_>, index: u32, mode: Mode) -> Option<String> {
-    let mut requests = Requests::open().ok()?;
+    let mut requests = Requests::open(NETLINK_ROUTE).ok()?;
     let request = request(index, Some(program), mode, IF_NONE_EXISTS, None);
     match requests.carry_out(SET, &request) {
         Err(refused) => refused.words,
@@ -122,7 +123,7 @@ pub(super) fn words(program: BorrowedFd<'_>, index: u32, mode: Mode) -> Option<S
 /// Takes this program, and no other, off an interface to which it was attached without a link.
 pub(super) fn take_off(program: BorrowedFd<'_>, index: u32, mode: Mode) {
     let request = request(index, None, mode, REPLACE, Some(program));
-    let taken = Requests::open()
+    let taken = Requests::open(NETLINK_ROUTE)
         .map_err(Into::into)
         .and_then(|mut requests| requests.carry_out(SET, &request));
     if let Err(refused) = taken {

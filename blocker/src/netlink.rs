@@ -1,6 +1,7 @@
-//! Requests to the kernel's routing side over netlink, and its answers.
+//! Requests to the kernel over netlink, and its answers.
 //!
-//! The answers are taken apart only as far as blocker reads them, so that whatever a newer kernel adds cannot make one unreadable.
+//! The answers are taken apart only as far as blocker reads them, so that whatever a newer kernel adds cannot make one unreadable. What is
+//! asked and what an answer means may not enter. nftables' transactions have a socket of their own: of one datagram each, however long.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlaBuffer,
     NlasIterator,
 };
-use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
@@ -45,16 +45,18 @@ pub struct Requests {
 }
 
 /// What came of a listing.
-enum Listed {
-    Whole(Vec<Vec<u8>>),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// It is all there is.
+    Whole,
     /// Something changed meanwhile.
     Torn,
 }
 
 impl Requests {
-    /// Opens it.
-    pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
+    /// Opens it, to the part of the kernel with this number in `linux/netlink.h`.
+    pub fn open(protocol: isize) -> io::Result<Self> {
+        let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         let patience = TimeVal::seconds(PATIENCE.as_secs().cast_signed());
         setsockopt(&socket, sockopt::ReceiveTimeout, &patience)?;
@@ -67,16 +69,18 @@ impl Requests {
     /// Asks for a list, and gives the payloads of its messages. A list that changed while it was read is read again.
     pub fn list(&mut self, kind: u16, payload: &[u8]) -> io::Result<Vec<Vec<u8>>> {
         for _ in 0..10 {
-            if let Listed::Whole(messages) = self.list_once(kind, payload)? {
+            let mut messages = Vec::new();
+            if self.each(kind, payload, |message| messages.push(message))? == Listed::Whole {
                 return Ok(messages);
             }
         }
         Err(io::Error::other("the list changes faster than it can be read"))
     }
 
-    fn list_once(&mut self, kind: u16, payload: &[u8]) -> io::Result<Listed> {
+    /// Asks for a list once, and hands over the payload of each of its messages.
+    pub fn each(&mut self, kind: u16, payload: &[u8], mut each: impl FnMut(Vec<u8>)) -> io::Result<Listed> {
         let number = self.send(kind, netlink_packet_core::NLM_F_DUMP, payload)?;
-        let (mut messages, mut is_torn) = (Vec::new(), false);
+        let mut is_torn = false;
         loop {
             for message in split(&self.receive()?) {
                 if message.number != number {
@@ -85,9 +89,9 @@ impl Requests {
                 is_torn |= message.flags & NLM_F_DUMP_INTR != 0;
                 match message.kind {
                     NLMSG_DONE if is_torn => return Ok(Listed::Torn),
-                    NLMSG_DONE => return Ok(Listed::Whole(messages)),
+                    NLMSG_DONE => return Ok(Listed::Whole),
                     NLMSG_ERROR => return Err(refusal(&message).map_or_else(unreadable, |refused| refused.error)),
-                    _ => messages.push(message.payload),
+                    _ => each(message.payload),
                 }
             }
         }

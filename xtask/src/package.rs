@@ -4,6 +4,7 @@
 //! `blocker/Cargo.toml`. Nothing but the agent and text gets into the package; nothing that is made is committed.
 
 mod bill;
+mod licences;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -70,6 +71,7 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
         let to = stage.join(bill.file_name().context("a bill is a file")?);
         fs::copy(bill, &to).with_context(|| to.display().to_string())?;
     }
+    licences::make(&workspace, &bills, &stage)?;
     let mut files = vec![make(&tools, &workspace, &out, arguments)?];
     files.extend(bills);
     tell(&files, arguments.json)

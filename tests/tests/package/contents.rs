@@ -85,6 +85,8 @@ fn it_depends_on_the_libraries_that_it_is_linked_with_and_on_nothing_else() {
         "usr/share/blocker/grafana/blocker.json",
         "usr/share/blocker/prometheus/blocker.rules.yml",
         "doc/blocker/copyright",
+        "doc/blocker/docs/adr/index.md",
+        "doc/blocker/docs/images/page.png",
         "doc/blocker/blocker-0.1.0.cdx.json",
         "doc/blocker/blocker-ebpf-0.1.0.cdx.json",
     ] {

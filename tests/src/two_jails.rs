@@ -80,7 +80,7 @@ impl<'a> Attack<'a> {
             round += 1;
             let part = begun.elapsed().as_secs_f64() / long.as_secs_f64();
             let wave = 14.0 + 10.0 * (part * 14.0).sin() + f64::from(round % 5);
-            let one = round * round % 37 % u32::from(self.banned);
+            let one = (round % 37).pow(2) % 37 % u32::from(self.banned);
             knock(self.relay, host(one as u8), wave as u32);
             if part < 1.0 && f64::from(self.banned - first) < part * f64::from(more) {
                 self.one_more();

@@ -1,7 +1,7 @@
 //! The screen as a picture for the documents: a relay under spam, and every cell of the terminal as SVG.
 //!
-//! `BLOCKER_SCREENSHOTS=DIR cargo test -p blocker-tests --test top picture` lets the spam go on for half a minute and saves `top.svg` there;
-//! docs/images/top.svg is that.
+//! `BLOCKER_SCREENSHOTS=$PWD/docs/images cargo test -p blocker-tests --test top picture` lets the spam go on for a while and saves `top.svg`;
+//! the documents show that one.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;

@@ -13,7 +13,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use crate::setup::cargo_tool::Features;
+use crate::setup::cargo_tool::{Features, Speed};
 use crate::setup::{self, cargo_tool};
 use crate::{cargo, workspace};
 
@@ -80,8 +80,8 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
 /// Installs the tools that are missing, and says where they are.
 pub(crate) fn prepare() -> Result<PathBuf> {
     let tools = setup::for_packaging()?;
-    for (name, version) in [CARGO_DEB, bill::CARGO_CYCLONEDX] {
-        cargo_tool::install(&tools, name, version, Features::Default)?;
+    for tool in [CARGO_DEB, bill::CARGO_CYCLONEDX] {
+        cargo_tool::install(&tools, tool, Features::Default, Speed::Least)?;
     }
     Ok(tools)
 }

@@ -13,6 +13,7 @@ pub mod four_jails;
 pub mod journal;
 pub mod knocking;
 pub mod relay;
+pub mod two_jails;
 pub mod wall_clock;
 
 use std::path::PathBuf;

@@ -111,14 +111,14 @@ fn smtp_server(relay: &Relay) -> Receiver<String> {
             let mut line = String::new();
             reader.read_line(&mut line).unwrap();
             said += &line;
-            // Who says goodbye does not wait for the answer.
-            if line.is_empty() || line == "QUIT\r\n" {
+            if line.is_empty() {
                 break;
             }
             let reply = match line.as_str() {
                 ".\r\n" => "250 queued\r\n",
                 _ if is_mail => continue,
                 "DATA\r\n" => "354 go on\r\n",
+                "QUIT\r\n" => "221 goodbye\r\n",
                 _ => "250 ok\r\n",
             };
             is_mail = line == "DATA\r\n";

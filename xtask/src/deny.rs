@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::setup::cargo_tool::Features;
+use crate::setup::cargo_tool::{Features, Speed};
 use crate::{setup, workspace};
 
 /// The tool that checks.
@@ -23,8 +23,7 @@ pub(crate) struct Arguments {
 
 /// Checks.
 pub(crate) fn deny(arguments: &Arguments) -> Result<()> {
-    let (name, version) = CARGO_DENY;
-    let tool = setup::cargo_tool::install(&setup::tools()?, name, version, Features::Default)?;
+    let tool = setup::cargo_tool::install(&setup::tools()?, CARGO_DENY, Features::Default, Speed::Least)?;
     let mut command = Command::new(tool);
     command.current_dir(workspace()?);
     command.args([

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
+use crate::setup::cargo_tool::{self, Features, Speed};
 use crate::{setup, workspace};
 
 /// The version of cargo-fuzz that is installed where there is none.
@@ -83,12 +84,8 @@ pub(crate) fn fuzz(arguments: &Arguments) -> Result<()> {
     setup::setup()?;
     setup::for_fuzzing()?;
     let workspace = workspace()?;
-    let tool = setup::cargo_tool::install(
-        &workspace.join("target/tools"),
-        "cargo-fuzz",
-        VERSION,
-        setup::cargo_tool::Features::Default,
-    )?;
+    let tools = workspace.join("target/tools");
+    let tool = cargo_tool::install(&tools, ("cargo-fuzz", VERSION), Features::Default, Speed::Least)?;
     let targets = match &arguments.target {
         Some(target) => std::slice::from_ref(target),
         None => Target::value_variants(),

@@ -4,6 +4,7 @@
 //! `blocker/Cargo.toml`. Nothing but the agent and text gets into the package; nothing that is made is committed.
 
 mod bill;
+mod licences;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use crate::setup::cargo_tool::Features;
+use crate::setup::cargo_tool::{Features, Speed};
 use crate::setup::{self, cargo_tool};
 use crate::{cargo, workspace};
 
@@ -70,6 +71,7 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
         let to = stage.join(bill.file_name().context("a bill is a file")?);
         fs::copy(bill, &to).with_context(|| to.display().to_string())?;
     }
+    licences::make(&workspace, &bills, &stage)?;
     let mut files = vec![make(&tools, &workspace, &out, arguments)?];
     files.extend(bills);
     tell(&files, arguments.json)
@@ -78,8 +80,8 @@ pub(crate) fn package(arguments: &Arguments) -> Result<()> {
 /// Installs the tools that are missing, and says where they are.
 pub(crate) fn prepare() -> Result<PathBuf> {
     let tools = setup::for_packaging()?;
-    for (name, version) in [CARGO_DEB, bill::CARGO_CYCLONEDX] {
-        cargo_tool::install(&tools, name, version, Features::Default)?;
+    for tool in [CARGO_DEB, bill::CARGO_CYCLONEDX] {
+        cargo_tool::install(&tools, tool, Features::Default, Speed::Least)?;
     }
     Ok(tools)
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use self::cargo_tool::Features;
+use self::cargo_tool::{Features, Speed};
 use crate::workspace;
 
 /// The linker for the kernel program takes LLVM out of the Rust compiler that builds it. This version reads LLVM 22; later ones need
@@ -29,12 +29,12 @@ pub(crate) fn setup() -> Result<()> {
     let tools = tools()?;
     toolchain::choose(&tools)?;
     unpacked::unpack(&tools)?;
-    cargo_tool::install(&tools, "bpf-linker", LINKER, Features::Default).map(drop)
+    cargo_tool::install(&tools, ("bpf-linker", LINKER), Features::Default, Speed::Theirs).map(drop)
 }
 
 /// Builds what makes a book of the guide, without what serves one, and says where it is.
 pub(crate) fn for_the_guide() -> Result<PathBuf> {
-    cargo_tool::install(&tools()?, "mdbook", BOOK, Features::Only("search"))
+    cargo_tool::install(&tools()?, ("mdbook", BOOK), Features::Only("search"), Speed::Least)
 }
 
 /// Installs what libFuzzer needs beside that.

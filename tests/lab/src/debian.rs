@@ -16,11 +16,8 @@ use anyhow::{Context as _, Result};
 
 use crate::command::output;
 use crate::namespace::Namespace;
-use crate::root::{Beneath, Plan, Root, run};
+use crate::root::{Beneath, OF_THE_MACHINE, Plan, Root, run};
 use crate::{Lab, base};
-
-/// What of a system is not worth keeping, or belongs to the machine.
-const BALLAST: [&str; 4] = ["dev/*", "proc/*", "sys/*", "run/*"];
 
 /// A system that exists as long as this value does.
 #[derive(Debug)]
@@ -206,7 +203,7 @@ fn cook(staging: &Path, bare: &Path, recipe: Recipe<'_>, whole: &Path) -> Result
     run(&root, apt(&[&["install"], recipe.installed].concat()))?;
     run(&root, apt(&[&["install", "--download-only"], recipe.at_hand].concat()))?;
     let part = whole.with_extension("part");
-    root.pack(File::create(&part)?, &BALLAST)
+    root.pack(File::create(&part)?, &OF_THE_MACHINE)
         .context("cannot pack the system")?;
     fs::rename(&part, whole)?;
     eprintln!(

@@ -22,6 +22,10 @@ use nix::unistd::{chdir, pivot_root};
 
 use crate::command::output;
 
+/// Folders of a whole system that are not worth keeping, since they are the machine's or begin empty. Each may change at any time, which tar
+/// takes for a fault.
+pub(crate) const OF_THE_MACHINE: [&str; 4] = ["dev", "proc", "sys", "run"];
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// What a root's own files lie over.
@@ -169,6 +173,9 @@ fn whole(staging: &Path, base: Option<File>) -> Result<(OwnedFd, PathBuf)> {
     let root = staging.join("root");
     fs::create_dir(&root)?;
     unpack(base.context("a whole system needs a base")?, &root)?;
+    for folder in OF_THE_MACHINE {
+        fs::create_dir_all(root.join(folder))?;
+    }
     // It has to be a mount to become the root.
     bind(&root, &root)?;
     Ok((File::open(&root)?.into(), root))

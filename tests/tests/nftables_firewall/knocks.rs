@@ -85,6 +85,21 @@ fn every_packet_that_a_ban_covers_is_counted_for_its_host_or_network() -> Result
 }
 
 #[test]
+fn a_host_that_is_asked_for_once_for_each_of_its_bans_is_counted_once() -> Result<()> {
+    in_namespace(|| {
+        let mut firewall = open(&jails())?;
+        apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, HOUR), (SUBMISSION, HOUR)])?])?;
+        knock("192.0.2.7", 25, 2)?;
+        knock("192.0.2.7", 587, 1)?;
+        let host: Subject = "192.0.2.7".parse()?;
+        let found = firewall.knocks_of(&[host, host], Timestamp::now())?;
+        let packets: Vec<u64> = found.iter().map(|knocks| knocks.packets).collect();
+        assert_eq!(packets, [3]);
+        Ok(())
+    })
+}
+
+#[test]
 fn the_latest_packet_s_time_is_known_and_none_where_none_came() -> Result<()> {
     in_namespace(|| {
         let mut firewall = open(&jails())?;

@@ -85,6 +85,8 @@ fn it_depends_on_the_libraries_that_it_is_linked_with_and_on_nothing_else() {
         "usr/share/blocker/grafana/blocker.json",
         "usr/share/blocker/prometheus/blocker.rules.yml",
         "doc/blocker/copyright",
+        "doc/blocker/docs/adr/index.md",
+        "doc/blocker/docs/images/page.png",
         "doc/blocker/blocker-0.1.0.cdx.json",
         "doc/blocker/blocker-ebpf-0.1.0.cdx.json",
     ] {
@@ -118,4 +120,54 @@ fn the_bills_of_materials_name_what_is_in_it_with_version_and_licence() {
         let tests_only = components.iter().find(|component| component["name"] == "proptest");
         assert_eq!(tests_only, None);
     }
+}
+
+/// Words that the licences which deny.toml allows begin to grant or to ask something with.
+const GRANTS: [&str; 4] = [
+    "ermission",
+    "Redistribution and use",
+    "TERMS AND CONDITIONS FOR USE",
+    "expressed or implied warranty",
+];
+
+#[test]
+fn each_crate_of_the_bills_has_the_texts_of_its_licence_in_the_package() {
+    let system = System::new(WITH_TOOLS);
+    let name = system.bring(&made().package);
+    let read = |file: &str| {
+        let path = format!("./usr/share/doc/blocker/{file}");
+        system.run(&format!(
+            "dpkg-deb --fsys-tarfile {name} | tar --extract --to-stdout {path} | zcat"
+        ))
+    };
+    let licences = read("third-party-licences.txt.gz");
+    let (listed, texts) = licences.split_once("\n==== 1 ====\n").unwrap();
+    let texts: Vec<&str> = texts.split("\n==== ").collect();
+    let texts_of = |work: &str| -> Vec<&str> {
+        let line = listed.lines().find(|line| line.starts_with(work));
+        let line = line.unwrap_or_else(|| panic!("{work} in {listed}"));
+        let (_, numbers) = line.trim_end_matches(']').rsplit_once('[').unwrap();
+        let numbers = numbers.split(", ").map(|number| number.parse::<usize>().unwrap());
+        numbers.map(|number| texts[number - 1]).collect()
+    };
+    let mut crates = 0;
+    for bill in &made().bills {
+        let bill: Value = serde_json::from_str(&fs::read_to_string(bill).unwrap()).unwrap();
+        for component in bill["components"].as_array().unwrap() {
+            let (name, version) = (
+                component["name"].as_str().unwrap(),
+                component["version"].as_str().unwrap(),
+            );
+            if name.starts_with("blocker") {
+                continue;
+            }
+            let texts = texts_of(&format!("{name} {version}: "));
+            let grants = |text: &&str| GRANTS.iter().any(|words| text.contains(words));
+            assert!(texts.iter().any(grants), "{name} {version}: {texts:?}");
+            crates += 1;
+        }
+    }
+    assert!(crates > 200, "{crates}");
+    assert!(texts_of("uPlot")[0].contains("Leon Sorokin"));
+    assert!(read("rust-library-licences.html.gz").contains("The Rust Standard Library"));
 }

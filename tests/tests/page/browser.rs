@@ -65,6 +65,7 @@ impl<'a> Browser<'a> {
             "--disable-component-update",
             "--disable-sync",
             "--window-size=1280,1000",
+            "--hide-scrollbars",
             // Names of the tests' own that come to the relay, as an attacker's would.
             "--host-resolver-rules=MAP *.example 127.0.0.1",
             &profile,

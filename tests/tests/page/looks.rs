@@ -2,10 +2,11 @@
 //!
 //! `BLOCKER_SCREENSHOTS=DIR cargo test -p blocker-tests --test page looks` saves what it sees there; docs/images/page.png is its `page.png`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use blocker_tests::eventually;
 use blocker_tests::knocking::knock;
-use blocker_tests::{eventually, eventually_within};
+use blocker_tests::two_jails::{Attack, two_jails};
 
 use super::browser::Browser;
 use super::*;
@@ -34,58 +35,22 @@ const PALE: &str = r"
     }
     return pale;";
 
-/// How long spam goes on where pictures are wanted.
-const MINUTES: Duration = Duration::from_secs(150);
-
-/// A relay under some spam, with bans of two jails and by hand.
-fn under_spam(relay: &Relay) -> blocker_tests::agent::Agent {
-    let jail = std::fs::read_to_string(relay.config().join("jail.conf")).unwrap();
-    let harvest = jail
-        .replace("[spam]", "[harvest]")
-        .replace("maxretry = 2", "maxretry = 4");
-    relay.configure(&(jail + &harvest));
-    let mut agent = relay.start("xdp");
-    for host in 20..40_u8 {
-        relay.reject(IpAddr::from([192, 0, 2, host]), if host % 3 == 0 { 4 } else { 2 });
-        agent.says(&["INFO banned", &format!("address=192.0.2.{host} ")]);
-    }
-    blocker(relay, &["ban", "203.0.113.0/24", "--for", "1d", "--jail", "spam"]);
-    blocker(relay, &["ban", "2001:db8:bad::/48", "--jail", "harvest"]);
-    agent
-}
-
-/// Some minutes of spam, now more and now less, with a new host every few seconds: a chart needs something to show.
-fn go_on(relay: &Relay, agent: &mut blocker_tests::agent::Agent) {
-    let begun = Instant::now();
-    let mut new = 40_u8;
-    let mut round = 0_u32;
-    eventually_within(MINUTES * 2, "some minutes have passed", || {
-        round += 1;
-        let elapsed = begun.elapsed();
-        let wave = 12.0 + 10.0 * (elapsed.as_secs_f64() / 11.0).sin() + f64::from(round % 5);
-        // Some knock more than others.
-        let host = 20 + (round * round % 37 % 20) as u8;
-        knock(relay, IpAddr::from([192, 0, 2, host]), wave as u32);
-        if elapsed > Duration::from_secs(u64::from(new - 39) * 5) && new < 90 {
-            relay.reject(IpAddr::from([192, 0, 2, new]), 2 + usize::from(new) % 3);
-            agent.says(&["INFO banned", &format!("address=192.0.2.{new} ")]);
-            new += 1;
-        }
-        std::thread::park_timeout(Duration::from_millis(100));
-        elapsed > MINUTES
-    });
-}
+/// How long the attack goes on where pictures are wanted: a chart of a quarter of an hour needs something to show.
+const MINUTES: Duration = Duration::from_secs(11 * 60);
 
 #[test]
 fn it_is_readable_by_day_and_by_night_and_on_a_narrow_screen() {
-    let relay = Relay::new("3600");
-    let mut agent = under_spam(&relay);
+    let relay = two_jails();
+    let mut agent = relay.start("xdp");
+    let mut attack = Attack::begin(&relay, &mut agent);
+    blocker(&relay, &["ban", "203.0.113.0/24", "--for", "1d", "--jail", "spam"]);
+    blocker(&relay, &["ban", "2001:db8:bad::/48", "--jail", "sasl"]);
     let browser = Browser::start(&relay);
-    browser.is_wide(1280, 1480);
+    browser.is_wide(1280, 1400);
     browser.click("input[name=span][value='15m'] + span");
     browser.shows("#bans tbody", "2001:db8:bad::/48");
     if std::env::var_os("BLOCKER_SCREENSHOTS").is_some() {
-        go_on(&relay, &mut agent);
+        attack.go_on(MINUTES);
         browser.click("button[data-sort=packets]");
     }
     knock(&relay, IpAddr::from([192, 0, 2, 21]), 200);

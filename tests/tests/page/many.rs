@@ -10,14 +10,15 @@ use super::browser::{Browser, PAGE};
 use super::*;
 
 const BANS: u32 = 100_000;
-/// In milliseconds. A release takes a part of these; this is built without much optimisation, on a machine that builds beside it, and each
-/// search waits for ten times as long as the one before it took.
-const FIRST_TABLE: f64 = if cfg!(debug_assertions) { 20_000.0 } else { 3_000.0 };
-const SEARCH: f64 = if cfg!(debug_assertions) { 40_000.0 } else { 3_000.0 };
+/// In milliseconds, some three times what was seen of a build without much optimisation, while the machine compiled other things.
+const FIRST_TABLE: f64 = 5_000.0;
+/// Each search waits for ten times as long as the answer before it took: one that was held up makes the next one late.
+const SLOWEST_SEARCH: f64 = 15_000.0;
+const USUAL_SEARCH: f64 = 5_000.0;
 /// In which nothing that somebody types is seen.
-const LONGEST_TASK: f64 = if cfg!(debug_assertions) { 3_000.0 } else { 500.0 };
+const LONGEST_TASK: f64 = 500.0;
 /// From a line to its ban.
-const BANNED: Duration = Duration::from_secs(5);
+const BANNED: Duration = Duration::from_secs(1);
 
 /// Notes, before the page's own scripts run, when the table is there and how long the page is busy without a break.
 const WATCH: &str = "window.tasks = [];
@@ -80,11 +81,14 @@ fn a_hundred_thousand_bans_are_searched_in_a_moment_and_keep_nobody_from_being_b
         .iter()
         .filter_map(Value::as_f64)
         .fold(0.0, f64::max);
-    let slowest = took.iter().copied().fold(0.0, f64::max);
+    let mut sorted = took.clone();
+    sorted.sort_by(f64::total_cmp);
+    let (usual, slowest) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
     println!(
         "{BANS} bans: first table {table:.0} ms after the page was asked for, searches {took:.0?} ms, longest task {longest:.0} ms"
     );
-    assert!(table < FIRST_TABLE && slowest < SEARCH && longest < LONGEST_TASK);
+    assert!(table < FIRST_TABLE && longest < LONGEST_TASK);
+    assert!(usual < USUAL_SEARCH && slowest < SLOWEST_SEARCH);
 
     // However many ask for as much as they may, and at once: who is to be banned is.
     let is_over = AtomicBool::new(false);

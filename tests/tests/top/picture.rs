@@ -1,21 +1,19 @@
 //! The screen as a picture for the documents: a relay under spam, and every cell of the terminal as SVG.
 //!
-//! `BLOCKER_SCREENSHOTS=DIR cargo test -p blocker-tests --test top picture` lets the spam go on for half a minute and saves `top.svg` there;
-//! docs/images/top.svg is that.
+//! `BLOCKER_SCREENSHOTS=$PWD/docs/images cargo test -p blocker-tests --test top picture` lets the spam go on for a while and saves `top.svg`;
+//! the documents show that one.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use blocker_tests::agent::Agent;
-use blocker_tests::eventually_within;
 use blocker_tests::knocking::knock;
-use blocker_tests::relay::Relay;
+use blocker_tests::two_jails::{Attack, two_jails};
 use vt100::{Cell, Color, Screen};
 
 /// How long spam goes on where the picture is wanted.
-const SPELL: Duration = Duration::from_secs(25);
+const SPELL: Duration = Duration::from_secs(40);
 /// The size of a cell.
 const WIDTH: f64 = 8.4;
 const HEIGHT: f64 = 17.0;
@@ -30,60 +28,21 @@ const COLOURS: [&str; 8] = [
 /// Blocks that fill a cell from below, by eighths.
 const EIGHTHS: &str = "▁▂▃▄▅▆▇█";
 
-fn host(last: u8) -> IpAddr {
-    IpAddr::from([192, 0, 2, last])
-}
-
-/// Two jails, and hosts that they ban at once.
-fn under_spam(relay: &Relay) -> Agent {
-    let spam = std::fs::read_to_string(relay.config().join("jail.conf")).unwrap();
-    let harvest = spam
-        .replace("[spam]", "[harvest]")
-        .replace("maxretry = 2", "maxretry = 4");
-    relay.configure(&(spam + &harvest));
-    let mut agent = relay.start("nftables");
-    for last in 20..32 {
-        relay.reject(host(last), if last % 3 == 0 { 4 } else { 2 });
-        agent.says(&["INFO banned", &format!("address=192.0.2.{last} ")]);
-    }
-    agent
-}
-
-/// Some spam, now more and now less, and a new host every few seconds.
-fn go_on(relay: &Relay, agent: &mut Agent) {
-    let begun = Instant::now();
-    let (mut round, mut new) = (0_u32, 40_u8);
-    eventually_within(SPELL * 2, "it has gone on for long enough", || {
-        round += 1;
-        let elapsed = begun.elapsed();
-        let wave = 14.0 + 10.0 * (elapsed.as_secs_f64() / 4.0).sin() + f64::from(round % 5);
-        // Some knock more than others.
-        let last = 20 + (round * round % 37 % 12) as u8;
-        knock(relay, host(last), wave as u32);
-        if elapsed > Duration::from_secs(u64::from(new - 39) * 4) && new < 60 {
-            relay.reject(host(new), 2);
-            agent.says(&["INFO banned", &format!("address=192.0.2.{new} ")]);
-            new += 1;
-        }
-        std::thread::park_timeout(Duration::from_millis(50));
-        elapsed > SPELL
-    });
-}
-
 #[test]
 fn a_picture_of_the_screen_has_every_cell() {
-    let relay = Relay::new("3600");
-    let mut agent = under_spam(&relay);
+    let relay = two_jails();
+    let mut agent = relay.start("xdp");
+    let mut attack = Attack::begin(&relay, &mut agent);
     let top = super::top(&relay, 100, 30);
-    top.shows(&["16 in force"]);
-    knock(&relay, host(23), 40);
+    top.shows(&["7 in force"]);
     let folder = std::env::var_os("BLOCKER_SCREENSHOTS");
     if folder.is_some() {
-        go_on(&relay, &mut agent);
+        attack.go_on(SPELL);
     }
+    knock(&relay, IpAddr::from([192, 0, 2, 23]), 40);
     top.shows(&["192.0.2.23", "spam"]);
     let picture = top.screen(svg);
-    for words in ["192.0.2.23", "harvest", "quit", COLOURS[2], "<rect"] {
+    for words in ["192.0.2.23", "sasl", "quit", COLOURS[2], "<rect"] {
         assert!(picture.contains(words), "{words}\n{picture}");
     }
     assert!(picture.len() < 100_000, "{} bytes", picture.len());

@@ -19,8 +19,30 @@ pub(crate) enum Features {
     Only(&'static str),
 }
 
+/// How much a tool is optimised.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Speed {
+    /// As its authors say: it is run with each build.
+    Theirs,
+    /// Not at all: it is run now and then for a second or two more, and is built in a part of the minutes.
+    Least,
+}
+
+/// What has a tool built soon, whatever its authors say.
+const SOON: [(&str, &str); 4] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
+];
+
 /// Builds `name` into `tools/bin` unless this very version is there, and says where it is.
-pub(crate) fn install(tools: &Path, name: &str, version: &str, features: Features) -> Result<PathBuf> {
+pub(crate) fn install(
+    tools: &Path,
+    (name, version): (&str, &str),
+    features: Features,
+    speed: Speed,
+) -> Result<PathBuf> {
     let tool = tools.join("bin").join(name);
     // Cargo's own list: not every tool tells its version when it is asked.
     let installed = fs::read_to_string(tools.join(".crates.toml")).unwrap_or_default();
@@ -33,6 +55,9 @@ pub(crate) fn install(tools: &Path, name: &str, version: &str, features: Feature
     build.args(["install", name, "--version", version]);
     if let Features::Only(features) = features {
         build.args(["--no-default-features", "--features", features]);
+    }
+    if let Speed::Least = speed {
+        build.envs(SOON);
     }
     let status = build
         .args(["--locked", "--force", "--quiet", "--root"])

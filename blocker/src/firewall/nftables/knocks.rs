@@ -32,7 +32,8 @@ pub fn before(socket: &Socket, names: &[Names], bans: impl Iterator<Item = (Subj
     before
 }
 
-/// What the bans of hosts and networks have covered, those of several jails together, as far as they are in force.
+/// What the bans of hosts and networks have covered, those of several jails together, as far as they are in force. One that is named
+/// more than once, as whoever lists bans of several jails names it, counts once.
 ///
 /// # Errors
 ///
@@ -48,6 +49,9 @@ pub fn read(
     let mut asked = Vec::new();
     let mut all = HashMap::new();
     for &subject in subjects {
+        if all.contains_key(&subject) {
+            continue;
+        }
         for jail in bans.jails(subject, at) {
             asked.push((subject, jail));
             let nothing = Knocks {

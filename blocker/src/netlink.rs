@@ -88,8 +88,14 @@ impl Requests {
                 }
                 is_torn |= message.flags & NLM_F_DUMP_INTR != 0;
                 match message.kind {
-                    NLMSG_DONE if is_torn => return Ok(Listed::Torn),
-                    NLMSG_DONE => return Ok(Listed::Whole),
+                    // What goes wrong within a list is told at its end.
+                    NLMSG_DONE => {
+                        return match refusal(&message) {
+                            Some(refused) => Err(refused.error),
+                            None if is_torn => Ok(Listed::Torn),
+                            None => Ok(Listed::Whole),
+                        };
+                    }
                     NLMSG_ERROR => return Err(refusal(&message).map_or_else(unreadable, |refused| refused.error)),
                     _ => each(message.payload),
                 }

@@ -1,7 +1,7 @@
 //! Which connections the bans cover that have come together.
 //!
 //! Attackers choose how many bans and connections there are. So a connection costs one look-up for each length that the prefixes among the
-//! banned networks have, however many of them there are, and nothing at all where no jail names its port.
+//! banned networks have, however many of them there are, and the ports of jails only where its host is found.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,27 +11,17 @@ use ipnet::IpNet;
 
 use crate::ban::{JailId, Networks, Ports, Scope, Subject};
 
-/// Some of the jails: a bit for each that the kernel counts for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Jails([u64; 4]);
+/// Some of the jails, mostly one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Jails(Vec<JailId>);
 
-impl Jails {
-    pub(super) fn insert(&mut self, JailId(jail): JailId) {
-        if let Some(bits) = self.0.get_mut(usize::from(jail / 64)) {
-            *bits |= 1 << (jail % 64);
-        }
-    }
-
-    pub(super) const fn are_none(&self) -> bool {
-        matches!(self.0, [0, 0, 0, 0])
-    }
-
-    pub(super) fn meet(&self, others: &Self) -> bool {
-        self.0.iter().zip(others.0).any(|(ours, theirs)| ours & theirs != 0)
+impl FromIterator<JailId> for Jails {
+    fn from_iter<T: IntoIterator<Item = JailId>>(jails: T) -> Self {
+        Self(jails.into_iter().collect())
     }
 }
 
-/// The hosts and networks whose bans have come together, each with the jails that have banned it.
+/// The hosts and networks whose bans have come together, each with the jails that ban it.
 pub(super) type Banned = HashMap<Subject, Jails, RandomState>;
 
 /// TCP ports that each jail bans from, in the order of their identities.
@@ -45,15 +35,10 @@ impl<'a> FromIterator<&'a Scope> for Scopes {
 }
 
 impl Scopes {
-    /// The jails that ban from a port.
-    fn with(&self, port: u16) -> Jails {
-        let mut jails = Jails::default();
-        for (jail, ports) in (0..).map(JailId).zip(&self.0) {
-            if ports.iter().any(|range| range.contains(&port)) {
-                jails.insert(jail);
-            }
-        }
-        jails
+    /// Whether one of these jails bans from a port.
+    fn meet(&self, Jails(jails): &Jails, port: u16) -> bool {
+        let mut scopes = jails.iter().filter_map(|jail| self.0.get(usize::from(jail.0)));
+        scopes.any(|ports| ports.iter().any(|range| range.contains(&port)))
     }
 }
 
@@ -92,17 +77,13 @@ impl<'a> Covered<'a> {
 
     /// Whether the bans cover what comes in from this host to this port of ours.
     pub(super) fn cover(&self, host: IpAddr, port: u16) -> bool {
-        let jails = self.scopes.with(port);
-        if jails.are_none() {
-            return false;
-        }
         // A socket that takes both versions has IPv4 in IPv6's clothes.
         let host = host.to_canonical();
         let lengths = if host.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
         let is_banned = lengths.iter().any(|length| {
             let around = IpNet::new(host, *length).ok().map(Subject::from);
             let banned_by = around.and_then(|around| self.banned.get(&around));
-            banned_by.is_some_and(|banned_by| banned_by.meet(&jails))
+            banned_by.is_some_and(|jails| self.scopes.meet(jails, port))
         });
         is_banned && !self.spared.cover(Subject::host(host))
     }
@@ -129,8 +110,7 @@ mod tests {
 
     fn banned(bans: &[(&str, &[u16])]) -> Banned {
         let ban = |(subject, by): &(&str, &[u16])| {
-            let mut jails = Jails::default();
-            by.iter().for_each(|jail| jails.insert(JailId(*jail)));
+            let jails = by.iter().map(|jail| JailId(*jail)).collect();
             (subject.parse().unwrap(), jails)
         };
         bans.iter().map(ban).collect()
@@ -210,30 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn every_jail_that_the_kernel_counts_for_has_a_bit_of_its_own() {
-        let single = |jail| {
-            let mut jails = Jails::default();
-            jails.insert(JailId(jail));
-            jails
-        };
-        assert!(Jails::default().are_none());
-        for jail in [0, 1, 63, 64, 128, 255] {
-            let jails = single(jail);
-            assert!(!jails.are_none() && jails.meet(&jails), "{jail}");
-            assert!(
-                (0..256).all(|other| other == jail || !single(other).meet(&jails)),
-                "{jail}"
-            );
-        }
-        assert!(single(256).are_none(), "there are no more");
-    }
-
-    #[test]
     fn of_very_many_bans_and_connections_each_is_told() {
         let host = |n: u32| IpAddr::from(Ipv4Addr::from_bits(n.wrapping_mul(2)));
-        let mut jails = Jails::default();
-        jails.insert(JailId(0));
-        let hosts = (0..50_000).map(|n| (Subject::host(host(n)), jails));
+        let jails: Jails = [JailId(0)].into_iter().collect();
+        let hosts = (0..50_000).map(|n| (Subject::host(host(n)), jails.clone()));
         let banned: Banned = hosts.collect();
         let (scopes, spared) = (scopes(), Networks::default());
         let covered = Covered::new(&scopes, &banned, &spared);

@@ -12,7 +12,7 @@ const MOST: usize = 50_000;
 /// So long after the first others may come in too. Packets that were on their way past the firewall have arrived by then.
 pub(super) const GATHER: Duration = Duration::from_millis(20);
 
-/// They.
+/// What waits, and who waits for it.
 #[derive(Default)]
 pub(super) struct Pending {
     state: Mutex<State>,
@@ -41,7 +41,7 @@ pub(super) struct Batch {
 }
 
 impl Pending {
-    /// Adds hosts and networks, each with those who ban it now.
+    /// Adds hosts and networks, each with those who ban it now and nobody else; takes those out that nobody bans any more.
     pub(super) fn add<'a>(&self, in_force: impl Iterator<Item = &'a Change>) {
         let mut state = self.lock();
         if state.is_off {
@@ -49,20 +49,18 @@ impl Pending {
         }
         for Change { subject, bans } in in_force {
             if bans.is_empty() {
-                continue;
+                state.banned.remove(subject);
+            } else if state.banned.len() >= MOST && !state.banned.contains_key(subject) {
+                state.left_out += 1;
+            } else {
+                let jails = bans.iter().map(|ban| ban.jail).collect();
+                state.banned.insert(*subject, jails);
             }
-            let is_full = state.banned.len() >= MOST;
-            let jails = match state.banned.get_mut(subject) {
-                Some(jails) => jails,
-                None if is_full => {
-                    state.left_out += 1;
-                    continue;
-                }
-                None => state.banned.entry(*subject).or_default(),
-            };
-            bans.iter().for_each(|ban| jails.insert(ban.jail));
         }
-        if state.since.is_none() && !state.banned.is_empty() {
+        if state.banned.is_empty() {
+            // Whoever waits for a batch waits on.
+            state.since = None;
+        } else if state.since.is_none() {
             state.since = Some(Instant::now());
             self.changed.notify_one();
         }
@@ -127,7 +125,6 @@ mod tests {
 
     use super::*;
     use crate::ban::{Enforced, Expiry, JailId, Subject};
-    use crate::hangup::covered::Jails;
 
     fn change(host: u32, jails: &[u16]) -> Change {
         let ban = |jail: &u16| Enforced {
@@ -145,15 +142,26 @@ mod tests {
     }
 
     #[test]
-    fn bans_of_one_host_come_together_and_one_that_is_lifted_is_none() {
+    fn of_several_changes_for_one_host_the_last_counts_and_one_that_is_lifted_is_none() {
         let pending = Pending::default();
-        pending.add([change(1, &[0]), change(2, &[]), change(1, &[0, 3])].iter());
+        pending.add([change(1, &[0, 1]), change(2, &[0]), change(1, &[0, 3]), change(2, &[])].iter());
         let batch = next(&pending).unwrap();
-        let mut jails = Jails::default();
-        jails.insert(JailId(0));
-        jails.insert(JailId(3));
+        let jails = [0, 3].into_iter().map(JailId).collect();
         let banned: Vec<_> = batch.banned.into_iter().collect();
         assert_eq!(banned, [(change(1, &[]).subject, jails)]);
+    }
+
+    #[test]
+    fn a_batch_whose_only_ban_is_lifted_waits_for_the_next() {
+        let pending = Pending::default();
+        pending.add([change(1, &[0])].iter());
+        pending.add([change(1, &[])].iter());
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| next(&pending));
+            pending.add([change(2, &[0])].iter());
+            let batch = waits.join().unwrap().unwrap();
+            assert!(batch.banned.contains_key(&change(2, &[]).subject));
+        });
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{Emitable as _, Parseable as _};
 use netlink_packet_sock_diag::constants::{
-    AF_INET, AF_INET6, IPPROTO_TCP, SOCK_DESTROY, SOCK_DIAG_BY_FAMILY, TCP_ESTABLISHED,
+    AF_INET, AF_INET6, IPPROTO_TCP, SOCK_DESTROY, SOCK_DIAG_BY_FAMILY, TCP_CLOSE_WAIT, TCP_ESTABLISHED,
 };
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags, Timer};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use crate::netlink::Requests;
 
-/// States in which somebody may wait for the other side, or the kernel does. Those that wait for nothing but time are none of them.
+/// States in which somebody may wait for the other side. Those that wait for nothing but time are none of them.
 const OPEN: StateFlags = StateFlags::ESTABLISHED
     .union(StateFlags::FIN_WAIT1)
     .union(StateFlags::FIN_WAIT2)
@@ -28,7 +28,6 @@ const OPEN: StateFlags = StateFlags::ESTABLISHED
 pub(super) struct Connection {
     family: u8,
     id: SocketId,
-    is_established: bool,
 }
 
 impl Connection {
@@ -79,11 +78,19 @@ fn errno(error: &io::Error) -> Errno {
 }
 
 /// The sockets in the network namespace of the thread that opened it.
-pub(super) struct Sockets(Requests);
+pub(super) struct Sockets {
+    requests: Requests,
+    /// Whether the kernel has ended one.
+    has_ended: bool,
+}
 
 impl Sockets {
     pub(super) fn open() -> Result<Self, Fault> {
-        Requests::open(NETLINK_SOCK_DIAG).map(Self).map_err(Fault::of_list)
+        let requests = Requests::open(NETLINK_SOCK_DIAG).map_err(Fault::of_list)?;
+        Ok(Self {
+            requests,
+            has_ended: false,
+        })
     }
 
     /// Hands over every connection that there is.
@@ -91,7 +98,7 @@ impl Sockets {
         for (family, any) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
             let request = request(family, OPEN, any);
             // One that comes meanwhile is none that a ban in force covers.
-            let listed = self.0.each(SOCK_DIAG_BY_FAMILY, &request, |answer| {
+            let listed = self.requests.each(SOCK_DIAG_BY_FAMILY, &request, |answer| {
                 if let Some(connection) = parse(&answer) {
                     each(connection);
                 }
@@ -104,13 +111,14 @@ impl Sockets {
     /// Ends a connection: who waits for it here reads an error, and the other side gets a reset.
     pub(super) fn end(&mut self, connection: &Connection) -> Result<End, Fault> {
         let request = request(connection.family, StateFlags::empty(), connection.id.clone());
-        let Err(refused) = self.0.carry_out(SOCK_DESTROY, &request) else {
+        let Err(refused) = self.requests.carry_out(SOCK_DESTROY, &request) else {
+            self.has_ended = true;
             return Ok(End::Made);
         };
         match errno(&refused.error) {
             Errno::ENOENT => Ok(End::Gone),
-            // Older kernels refuse one that waits for nothing but time by now in the same words.
-            Errno::EOPNOTSUPP if !connection.is_established => Ok(End::Gone),
+            // Older kernels refuse one that waits for nothing but time by now in the same words as those that can end none.
+            Errno::EOPNOTSUPP if self.has_ended => Ok(End::Gone),
             Errno::EOPNOTSUPP => Err(Fault::Unsupported),
             Errno::EPERM => Err(Fault::NotPermitted),
             _ => Err(Fault::Other(refused.error)),
@@ -131,20 +139,24 @@ fn request(family: u8, states: StateFlags, socket_id: SocketId) -> Vec<u8> {
     bytes
 }
 
-/// `None` for what is no connection. What stands behind the fixed part is not read.
+/// `None` for what is no connection that somebody here has. What stands behind the fixed part is not read.
 fn parse(answer: &[u8]) -> Option<Connection> {
     let told = InetResponseHeader::parse(answer).ok()?;
     // The kernel lists those that wait for nothing but time with those in FIN_WAIT2.
-    (told.timer != Some(Timer::TimeWait)).then_some(Connection {
+    let waits_for_time = told.timer == Some(Timer::TimeWait);
+    // One that nobody has taken from its listener yet has no file either. One that its process has closed is left to the kernel: nobody
+    // waits for it, and before 6.11 the kernel keeps it for ever if it is ended (bac76cf89816, "tcp: fix forever orphan socket caused by
+    // tcp_abort").
+    let is_somebodys = told.inode != 0 || matches!(told.state, TCP_ESTABLISHED | TCP_CLOSE_WAIT);
+    (is_somebodys && !waits_for_time).then_some(Connection {
         family: told.family,
-        is_established: told.state == TCP_ESTABLISHED,
         id: told.socket_id,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
 
     use proptest::prelude::*;
@@ -176,6 +188,30 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_its_process_has_closed_is_left_to_the_kernel() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let is_told = || connections().iter().any(|connection| connection.port() == port);
+        assert!(is_told());
+        // The client reads nothing, so that there is something left to be sent.
+        server.set_nonblocking(true).unwrap();
+        while server.write(&[0; 65_536]).is_ok() {}
+        drop(server);
+        assert!(!is_told());
+        drop(client);
+    }
+
+    #[test]
+    fn a_connection_that_nobody_has_taken_yet_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        assert!(connections().iter().any(|connection| connection.port() == port));
+    }
+
+    #[test]
     fn a_connection_that_has_ended_by_itself_is_no_error_whoever_has_its_ports_now() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -188,12 +224,7 @@ mod tests {
         // As if another had come in its place.
         told.id.cookie[0] ^= 1;
         let mut sockets = Sockets::open().unwrap();
-        match sockets.end(&told) {
-            Ok(end) => assert_eq!(end, End::Gone),
-            // Without root, the kernel does not look whether it is there.
-            Err(Fault::NotPermitted) => return,
-            Err(fault) => panic!("{fault:?}"),
-        }
+        assert_eq!(sockets.end(&told).unwrap(), End::Gone);
         client.set_nonblocking(true).unwrap();
         assert_eq!(
             client.read(&mut [0]).unwrap_err().kind(),
@@ -201,12 +232,25 @@ mod tests {
             "it lives"
         );
         told.id.cookie[0] ^= 1;
+        if !nix::unistd::geteuid().is_root() {
+            assert!(matches!(sockets.end(&told), Err(Fault::NotPermitted)));
+            return;
+        }
         assert_eq!(sockets.end(&told).unwrap(), End::Made);
         assert_eq!(sockets.end(&told).unwrap(), End::Gone);
         assert_eq!(
             client.read(&mut [0]).unwrap_err().kind(),
             io::ErrorKind::ConnectionAborted
         );
+    }
+
+    #[test]
+    fn a_kernel_that_lacks_the_part_for_a_protocol_says_so() {
+        let mut unknown = request(AF_INET, OPEN, SocketId::new_v4());
+        unknown[1] = 250;
+        let mut requests = Requests::open(NETLINK_SOCK_DIAG).unwrap();
+        let error = requests.each(SOCK_DIAG_BY_FAMILY, &unknown, |_| {}).unwrap_err();
+        assert!(matches!(Fault::of_list(error), Fault::Unsupported));
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use blocker::ban::{Change, Enforced, Expiry, JailId};
 use blocker::firewall::Firewall as _;
 use jiff::{Timestamp, ToSpan as _};
 
-use crate::namespace::{elements, eventually, in_namespace, reaches};
+use crate::namespace::{elements, eventually, in_namespace, reaches, run};
 use crate::{HOUR, MAIL, apply, ban, jails, open};
 
 #[test]
@@ -23,6 +23,24 @@ fn the_kernel_ends_a_ban_by_itself_and_an_extended_one_later() -> Result<()> {
         apply(&mut firewall, &[ban("192.0.2.8", &[])?])?;
         apply(&mut firewall, &[ban("192.0.2.8", &[(MAIL, HOUR)])?])?;
         assert!(!reaches("192.0.2.8", 25)?);
+        Ok(())
+    })
+}
+
+#[test]
+fn bans_among_which_one_was_put_there_by_somebody_else_all_get_their_own_ends() -> Result<()> {
+    in_namespace(|| {
+        let mut firewall = open(&jails())?;
+        let theirs = "add element inet blocker jail-mail-ipv4 { 192.0.2.8 timeout 1d }";
+        run("nft", &theirs.split(' ').collect::<Vec<_>>())?;
+        let bans = ["192.0.2.7", "192.0.2.8", "192.0.2.9"].map(|address| ban(address, &[(MAIL, HOUR)]));
+        apply(&mut firewall, &bans.into_iter().collect::<Result<Vec<_>>>()?)?;
+        let held = elements("jail-mail-ipv4")?;
+        assert_eq!(held.len(), 3);
+        for (address, timeout) in held {
+            let (_, left) = timeout.context("a timeout")?;
+            assert!((3590..=3600).contains(&left), "{address}: {left}");
+        }
         Ok(())
     })
 }

@@ -8,7 +8,7 @@ use blocker::firewall::nftables::{Hook, Nftables};
 use blocker::firewall::{Firewall as _, Knocks};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::namespace::{eventually, in_namespace, reaches, run};
+use crate::namespace::{eventually, eventually_within, in_namespace, reaches, run};
 use crate::{HOUR, MAIL, SUBMISSION, apply, ban, jails, open};
 
 /// The knocks of one host or network.
@@ -144,6 +144,52 @@ fn a_ban_that_is_extended_or_shortened_counts_on_and_a_new_one_anew() -> Result<
         assert_eq!(knocks_of(&firewall, "192.0.2.7")?.packets, 4);
 
         apply(&mut firewall, &[ban("192.0.2.7", &[])?])?;
+        apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, HOUR)])?])?;
+        let anew = knocks_of(&firewall, "192.0.2.7")?;
+        assert_eq!((anew.packets, anew.last), (0, None));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_ban_after_one_that_has_ended_counts_anew() -> Result<()> {
+    in_namespace(|| {
+        let mut firewall = open(&jails())?;
+        apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, 1000)])?])?;
+        knock("192.0.2.7", 25, 2)?;
+        eventually("the ban ends", || reaches("192.0.2.7", 25))?;
+        apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, HOUR)])?])?;
+        let anew = knocks_of(&firewall, "192.0.2.7")?;
+        assert_eq!((anew.packets, anew.last), (0, None));
+        Ok(())
+    })
+}
+
+/// A ban is remembered for a minute after its end, and forgotten when there are so many that it is worth looking.
+#[test]
+fn what_was_counted_for_bans_that_have_been_forgotten_is_taken_out() -> Result<()> {
+    in_namespace(|| {
+        let mut firewall = open(&jails())?;
+        let both = ["10.1.2.3", "192.0.2.7"];
+        for address in both {
+            apply(&mut firewall, &[ban(address, &[(MAIL, 1000)])?])?;
+            knock(address, 25, 1)?;
+        }
+        let many: Result<Vec<_>> = (0..1500)
+            .map(|n| ban(&format!("10.2.{}.{}", n / 250, n % 250), &[(MAIL, 100)]))
+            .collect();
+        apply(&mut firewall, &many?)?;
+        let begin = Instant::now();
+        let minute = Duration::from_secs(62);
+        eventually_within(minute * 2, "they are forgotten", || Ok(begin.elapsed() > minute))?;
+
+        // The first of them in order are taken out with the next change, and so is what a host has left that is banned again.
+        apply(&mut firewall, &[ban("192.0.2.9", &[(MAIL, HOUR)])?])?;
+        let counted = run("nft", &["list", "set", "inet", "blocker", "jail-mail-ipv4-knocks"])?;
+        ensure!(
+            !counted.contains("10.1.2.3") && counted.contains("192.0.2.7"),
+            "{counted}"
+        );
         apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, HOUR)])?])?;
         let anew = knocks_of(&firewall, "192.0.2.7")?;
         assert_eq!((anew.packets, anew.last), (0, None));

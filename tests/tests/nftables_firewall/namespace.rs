@@ -109,10 +109,15 @@ pub fn delivers(from: &str, port: u16) -> Result<bool> {
 }
 
 /// Waits until it holds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+pub fn eventually(what: &str, holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    eventually_within(DEADLINE, what, holds)
+}
+
+/// The same, until another deadline.
+pub fn eventually_within(deadline: Duration, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     while !holds()? {
-        ensure!(start.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
+        ensure!(start.elapsed() < deadline, "{what}: not within {deadline:?}");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())

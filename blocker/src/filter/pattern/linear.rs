@@ -19,8 +19,8 @@ use super::{CACHE_LIMIT, SIZE_LIMIT};
 pub(super) struct Ascii {
     regex: meta::Regex,
     expression: Hir,
-    /// Where its groups can be found for less. Looked for when the first line matches: it takes more than all else that a start takes,
-    /// and most of a filter's expressions never match.
+    /// Where its groups can be found for less. Looked for when the first line matches, which then takes some milliseconds: for all
+    /// expressions it takes more than all else at a start, and most of a filter's never match.
     groups: OnceLock<Option<Groups>>,
 }
 

@@ -50,6 +50,14 @@ struct Step {
     is_new: bool,
 }
 
+/// What has been sent.
+struct Sent {
+    /// The sets that were laid for it.
+    laid: Sets,
+    /// Whether what was counted for earlier bans is known to be taken out.
+    is_counted_anew: bool,
+}
+
 /// Elements that come into their sets together.
 type Together = HashMap<Place, Vec<(IpAddr, Role)>>;
 
@@ -222,13 +230,17 @@ impl Bans {
             }
             let at = Instant::now();
             let failure = match self.send(socket, names, &steps) {
-                Ok(laid) => {
+                Ok(Sent { laid, is_counted_anew }) => {
                     self.sets.note(laid);
-                    for step in steps {
-                        self.record.note(step.subject, &step.edits, at);
-                        if !step.is_new {
-                            let jails = step.edits.iter().map(|edit| edit.jail);
-                            jails.for_each(|jail| self.ended.forget(step.subject, jail));
+                    for Step { subject, edits, .. } in steps {
+                        self.record.note(subject, &edits, at);
+                        for edit in edits {
+                            if edit.span == Span::Over {
+                                // A packet may have come between the question and the change.
+                                self.ended.note(subject, edit.jail);
+                            } else if is_counted_anew {
+                                self.ended.forget(subject, edit.jail);
+                            }
                         }
                     }
                     continue;
@@ -238,7 +250,10 @@ impl Bans {
             if failure.parts.contains_key(&TOGETHER) {
                 // Somebody else has put one of them there, or the kernel does not take one: which one shows when each comes by itself.
                 steps.iter_mut().for_each(|step| step.is_new = false);
-                work.push(steps);
+                while !steps.is_empty() {
+                    let rest = steps.split_off(steps.len().min(Transaction::FULL / MESSAGES));
+                    work.push(std::mem::replace(&mut steps, rest));
+                }
             } else if let [step] = steps.as_slice() {
                 let error = anyhow!("nftables: the kernel refused {}: {failure}", step.subject);
                 rejected.push(Rejected {
@@ -262,12 +277,14 @@ impl Bans {
         }
     }
 
-    /// Sends the steps in one transaction, with the sets that they are the first to need, and returns those.
-    fn send(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Result<Sets, Failure> {
+    /// Sends the steps in one transaction, with the sets that they are the first to need.
+    fn send(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Result<Sent, Failure> {
         let mut transaction = Transaction::new();
         let mut laid = Sets::default();
         let mut together = Together::new();
         let over = self.over(socket, names, steps);
+        let is_counted_anew = over.is_some();
+        let over = over.unwrap_or_default();
         for (part, step) in steps.iter().enumerate() {
             let Step { subject, edits, .. } = step;
             for edit in edits {
@@ -311,11 +328,12 @@ impl Bans {
             self.sets.name(place).or_else(|| laid.name(place))
         });
         transaction.commit(socket)?;
-        Ok(laid)
+        Ok(Sent { laid, is_counted_anew })
     }
 
-    /// What has been counted for bans that end here, or of which only the count is left and which begin anew.
-    fn over(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Before {
+    /// What has been counted for bans that end here, or of which only the count is left and which begin anew; none where the kernel does
+    /// not tell it.
+    fn over(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Option<Before> {
         let at = Instant::now();
         let known = steps.iter().filter(|step| !step.is_new);
         let ending = known.flat_map(|Step { subject, edits, .. }| {
@@ -326,7 +344,7 @@ impl Bans {
         });
         // Where there is no set yet, nothing has been counted.
         let has_set = |(subject, jail): &(Subject, JailId)| self.sets.name(Place::of(*jail, *subject)).is_some();
-        knocks::before(socket, names, ending.filter(has_set))
+        knocks::before_if_told(socket, names, ending.filter(has_set))
     }
 }
 
@@ -337,12 +355,12 @@ fn that_count(changes: &[Change]) -> impl Iterator<Item = (usize, &Change)> {
     places.filter(move |(n, change)| last.get(&change.subject) == Some(n))
 }
 
-/// Adds messages that bring elements into their sets, as many as one has room for.
+/// Adds messages that bring elements into their sets, which have been laid for them, as many as one has room for.
 fn add_together<'a>(transaction: &mut Transaction, together: &Together, name: impl Fn(Place) -> Option<&'a CStr>) {
     for (place, elements) in together {
-        let Some(set) = name(*place) else { continue };
-        for elements in elements.chunks(NewElements::MOST) {
-            transaction.add(TOGETHER, &NewElements { set, elements }, MsgType::Add);
+        let messages = name(*place).map(|set| NewElements::of(set, elements));
+        for message in messages.into_iter().flatten() {
+            transaction.add(TOGETHER, &message, MsgType::Add);
         }
     }
 }

@@ -53,7 +53,7 @@ impl Ended {
 }
 
 fn take_out(socket: &Socket, names: &[Names], ended: &[(Subject, JailId)]) -> Result<(), Failure> {
-    let left = knocks::before(socket, names, ended.iter().copied());
+    let left = knocks::before(socket, names, ended.iter().copied())?;
     if left.is_empty() {
         return Ok(());
     }

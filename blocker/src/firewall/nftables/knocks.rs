@@ -18,18 +18,33 @@ use crate::firewall::Knocks;
 /// What bans have covered, where it is anything.
 pub type Before = HashMap<(Subject, JailId), Knock>;
 
-/// What these bans have covered until now. Where the kernel does not tell it, that is no reason not to enforce them.
-pub fn before(socket: &Socket, names: &[Names], bans: impl Iterator<Item = (Subject, JailId)>) -> Before {
+/// What these bans have covered until now.
+///
+/// # Errors
+///
+/// When the kernel does not tell it.
+pub fn before(socket: &Socket, names: &[Names], bans: impl Iterator<Item = (Subject, JailId)>) -> nix::Result<Before> {
     let mut before = Before::new();
-    let result = held::ask(socket, (names, Names::knocks), bans, |subject, jail, found| {
+    held::ask(socket, (names, Names::knocks), bans, |subject, jail, found| {
         if let Some(knock) = found.knock() {
             before.insert((subject, jail), knock);
         }
-    });
-    if let Err(errno) = result {
-        tracing::warn!(error = %errno, "nftables: what bans have covered cannot be read; some may count on, or anew, that should not");
-    }
+    })?;
+    Ok(before)
+}
+
+/// The same, where it is no reason not to enforce the bans that the kernel does not tell it.
+pub fn before_if_told(
+    socket: &Socket,
+    names: &[Names],
+    bans: impl Iterator<Item = (Subject, JailId)>,
+) -> Option<Before> {
+    let before = before(socket, names, bans);
     before
+        .inspect_err(|errno| {
+            tracing::warn!(error = %errno, "nftables: what bans have covered cannot be read; some may count on, or anew, that should not");
+        })
+        .ok()
 }
 
 /// What the bans of hosts and networks have covered, those of several jails together, as far as they are in force. One that is named

@@ -30,7 +30,7 @@ impl Nftables {
             .flat_map(|change| change.bans.iter().map(|ban| (change.subject, ban.jail)));
         // Where there is no table yet, nothing has been counted.
         let all = self.state()?.map(|_| all);
-        let before = knocks::before(&self.socket, &self.names, all.into_iter().flatten());
+        let before = knocks::before_if_told(&self.socket, &self.names, all.into_iter().flatten()).unwrap_or_default();
         let interfaces = self.hook.present(&self.interfaces);
         let layout = Layout {
             jails: &self.jails,

@@ -78,24 +78,26 @@ unsafe impl NlMsg for Element<'_> {
 
 /// Addresses that come into a set together. That one is there already is an error. They can only be added.
 pub struct NewElements<'a> {
-    /// The set's name.
-    pub set: &'a CStr,
-    /// The addresses, at most [`MOST`](Self::MOST).
-    pub elements: &'a [(IpAddr, Role)],
+    set: &'a CStr,
+    elements: &'a [(IpAddr, Role)],
 }
 
-impl NewElements<'_> {
+impl<'a> NewElements<'a> {
     /// As many as a message has room for, of the longest: the kernel gives a list of them 64 KiB, and one takes no more than 120 bytes.
-    pub const MOST: usize = 400;
+    const MOST: usize = 400;
+
+    /// Messages that bring all these into the set of this name.
+    pub fn of(set: &'a CStr, elements: &'a [(IpAddr, Role)]) -> impl Iterator<Item = Self> {
+        elements.chunks(Self::MOST).map(move |elements| Self { set, elements })
+    }
 }
 
-// SAFETY: the message holds no more elements than there is room for, which is seen to here, and two names.
+// SAFETY: the message holds two names and no more elements than there is room for: it is made by `of`.
 unsafe impl NlMsg for NewElements<'_> {
     unsafe fn write(&self, buf: *mut c_void, seq: u32, _msg_type: MsgType) {
-        let elements = self.elements.get(..Self::MOST).unwrap_or(self.elements);
         let header = (libc::NFT_MSG_NEWSETELEM as u16, ACK | CREATE | EXCLUSIVE, seq);
         // SAFETY: the caller answers for the buffer.
-        unsafe { build(buf, header, self.set, elements) };
+        unsafe { build(buf, header, self.set, self.elements) };
     }
 }
 

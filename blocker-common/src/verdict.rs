@@ -116,10 +116,10 @@ pub fn verdict<T: Tables>(frame: &(impl Bytes + ?Sized), tables: &T) -> Verdict<
 pub fn judge<T: Tables, A: Act<T::Place>>(frame: &(impl Bytes + ?Sized), tables: &T, act: &A) -> A::Done {
     // What nearly all packets are, and nearly all tables say of them, has a way of its own through the program: short, and with
     // everything in registers. What follows comes to the same.
-    if let Some(done) = plain_ipv4(frame).and_then(|packet| at_once(&packet, tables, act)) {
+    if let Some(done) = plain_ipv4(frame).and_then(|packet| at_once(&packet, frame, tables, act)) {
         return done;
     }
-    if let Some(done) = plain_ipv6(frame).and_then(|packet| at_once(&packet, tables, act)) {
+    if let Some(done) = plain_ipv6(frame).and_then(|packet| at_once(&packet, frame, tables, act)) {
         return done;
     }
     match parse(frame) {
@@ -134,13 +134,18 @@ pub fn judge<T: Tables, A: Act<T::Place>>(frame: &(impl Bytes + ?Sized), tables:
 
 /// Judges a packet where one look-up settles it; `None` where there is more to look at, and in a dry run.
 #[inline(always)]
-fn at_once<T: Tables, A: Act<T::Place>>(packet: &Plain, tables: &T, act: &A) -> Option<A::Done> {
+fn at_once<T: Tables, A: Act<T::Place>>(
+    packet: &Plain,
+    frame: &(impl Bytes + ?Sized),
+    tables: &T,
+    act: &A,
+) -> Option<A::Done> {
     let scopes = tables.port_scopes(packet.protocol, packet.destination_port);
     if scopes == 0 {
         return Some(act.pass());
     }
     let settings = tables.settings();
-    let source = &packet.source;
+    let source = &packet.source(frame)?;
     let found = match source.family() {
         Family::Ipv4 if settings.in_use & Settings::IPV4_NETWORKS == 0 => tables.ipv4_host(source),
         Family::Ipv6 if settings.in_use & (Settings::IPV6_HOSTS | Settings::IPV6_NETWORKS) == 0 => {

@@ -80,6 +80,24 @@ fn held(place: *mut Ban) -> Held<*mut Ban> {
     Held { ban, place }
 }
 
+/// A trie's key, where an address is written into it in whole words: the verifier lets the stack be written to at a word's own places only,
+/// and the address stands behind half a word.
+#[repr(C, align(8))]
+struct Placed<K> {
+    before: u32,
+    key: Key<K>,
+}
+
+impl<K> Placed<K> {
+    #[inline(always)]
+    const fn new(prefix_len: u32, address: K) -> Self {
+        Self {
+            before: 0,
+            key: Key::new(prefix_len, address),
+        }
+    }
+}
+
 impl Tables for KernelTables {
     type Place = *mut Ban;
 
@@ -120,8 +138,8 @@ impl Tables for KernelTables {
     fn network(&self, source: &Address, prefix_len: u8) -> Option<Held<*mut Ban>> {
         let prefix_len = u32::from(prefix_len);
         let found = match source.family() {
-            Family::Ipv4 => IPV4_NETWORKS.get(&Key::new(prefix_len, source.first_eight())),
-            Family::Ipv6 => IPV6_NETWORKS.get(&Key::new(prefix_len, *source.octets())),
+            Family::Ipv4 => IPV4_NETWORKS.get(&Placed::new(prefix_len, source.first_eight()).key),
+            Family::Ipv6 => IPV6_NETWORKS.get(&Placed::new(prefix_len, *source.octets()).key),
         };
         found.map(|cell| held(cell.0.get()))
     }
@@ -138,9 +156,9 @@ impl Tables for KernelTables {
             // In one word, as the kernel reads it: a processor waits for bytes to be written before it reads a word that they make.
             Family::Ipv4 => {
                 let key = u32::from_ne_bytes(source.ipv4_octets());
-                IPV4_ALLOWED.get(&Key::new(32, key)).is_some()
+                IPV4_ALLOWED.get(&Placed::new(32, key).key).is_some()
             }
-            Family::Ipv6 => IPV6_ALLOWED.get(&Key::new(128, *source.octets())).is_some(),
+            Family::Ipv6 => IPV6_ALLOWED.get(&Placed::new(128, *source.octets()).key).is_some(),
         }
     }
 

@@ -1,10 +1,10 @@
 //! The packets that nearly all are: no VLAN tags, IPv4 options, IPv6 extension headers or fragments.
 //!
-//! Each of their fields has its fixed place, and one look at the frame's length is enough for all of them. What this finds is what
-//! [`parse`](super::parse) finds, and what it does not know is left to that.
+//! Each of their fields has its fixed place. What this finds is what [`parse`](super::parse) finds, and what it does not know is left to
+//! that. Who sent a packet is read only when somebody asks: most packets go to ports that no ban covers.
 
 use super::ip::{IPV4_MIN_LEN, IPV6_LEN, protocol};
-use super::{Address, Bytes, ETHERNET_LEN, Protocol, ether_type};
+use super::{Address, Bytes, ETHERNET_LEN, Family, Protocol, ether_type};
 
 /// Ports at the beginning of a TCP or UDP header.
 const PORTS_LEN: usize = 4;
@@ -14,14 +14,32 @@ const IPV6: usize = ETHERNET_LEN + IPV6_LEN + PORTS_LEN;
 /// What a verdict needs to know of such a packet, as in [`Packet`](super::Packet).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plain {
-    /// Who sent it.
-    pub source: Address,
+    family: Family,
     /// What it carries.
     pub protocol: Protocol,
     /// Port it goes to.
     pub destination_port: u16,
     /// Bytes of its frame up to its end, as its IP header has it.
     pub end: usize,
+}
+
+impl Plain {
+    /// Who sent it, as the frame says that it was read from.
+    #[inline(always)]
+    pub fn source(&self, frame: &(impl Bytes + ?Sized)) -> Option<Address> {
+        match self.family {
+            Family::Ipv4 => {
+                let [.., a, b, c, d] = frame.head::<{ ETHERNET_LEN + 16 }>()?;
+                Some(Address::ipv4([a, b, c, d]))
+            }
+            Family::Ipv6 => {
+                let head = frame.head::<{ ETHERNET_LEN + 24 }>()?;
+                let mut source = [0; 16];
+                source.copy_from_slice(&head[ETHERNET_LEN + 8..]);
+                Some(Address::ipv6(source))
+            }
+        }
+    }
 }
 
 /// The IPv4 packet in a frame, where each of its fields is in its usual place.
@@ -39,7 +57,7 @@ pub fn plain_ipv4(frame: &(impl Bytes + ?Sized)) -> Option<Plain> {
         return None;
     }
     Some(Plain {
-        source: Address::ipv4([head[HERE + 12], head[HERE + 13], head[HERE + 14], head[HERE + 15]]),
+        family: Family::Ipv4,
         protocol: protocol(head[HERE + 9])?,
         destination_port: u16::from_be_bytes([head[IPV4 - 2], head[IPV4 - 1]]),
         end: HERE + total_len,
@@ -58,10 +76,8 @@ pub fn plain_ipv6(frame: &(impl Bytes + ?Sized)) -> Option<Plain> {
     if head[HERE] >> 4 != 6 || len < PORTS_LEN {
         return None;
     }
-    let mut source = [0; 16];
-    source.copy_from_slice(&head[HERE + 8..HERE + 24]);
     Some(Plain {
-        source: Address::ipv6(source),
+        family: Family::Ipv6,
         protocol: protocol(head[HERE + 6])?,
         destination_port: u16::from_be_bytes([head[IPV6 - 2], head[IPV6 - 1]]),
         end: HERE + IPV6_LEN + len,

@@ -332,10 +332,12 @@ proptest! {
 fn the_packets_that_nearly_all_are_are_read_at_once() {
     for (frame, parsed) in [(syn_v4(), from_v4(25)), (syn_v6(), from_v6(25))] {
         let plain = plain_ipv4(frame.as_slice()).or_else(|| plain_ipv6(frame.as_slice()));
-        let plain = plain.map(|plain| (plain.source, plain.protocol, Some(plain.destination_port)));
+        let plain = plain.unwrap();
+        let source = plain.source(frame.as_slice()).unwrap();
         let Parsed::Packet(packet) = parsed else {
             panic!("{parsed:?}")
         };
-        assert_eq!(plain, Some((packet.source, packet.protocol, packet.destination_port)));
+        let plain = (source, plain.protocol, Some(plain.destination_port));
+        assert_eq!(plain, (packet.source, packet.protocol, packet.destination_port));
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn check(frame: &[u8]) {
     let ours = parse(frame);
     if let Some(plain) = plain_ipv4(frame).or_else(|| plain_ipv6(frame)) {
         let packet = Packet {
-            source: plain.source,
+            source: plain.source(frame).expect("it was read"),
             protocol: plain.protocol,
             destination_port: Some(plain.destination_port),
         };

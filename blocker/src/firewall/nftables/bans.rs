@@ -1,10 +1,11 @@
 //! The bans in the kernel: changes become transactions, and what the kernel refuses is sorted out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use ahash::RandomState;
 use anyhow::anyhow;
 use jiff::Timestamp;
 use nftnl::MsgType;
@@ -59,7 +60,7 @@ struct Sent {
 }
 
 /// Elements that come into their sets together.
-type Together = HashMap<Place, Vec<(IpAddr, Role)>>;
+type Together = HashMap<Place, Vec<(IpAddr, Role)>, RandomState>;
 
 impl Bans {
     /// Adds to the transaction that lays these empty sets what makes them hold all these bans. Returns them as they are once it has
@@ -72,7 +73,7 @@ impl Bans {
         now: Timestamp,
     ) -> Self {
         let mut record = Record::default();
-        let mut together = Together::new();
+        let mut together = Together::default();
         let at = Instant::now();
         for (_, Change { subject, bans }) in that_count(changes) {
             let edits = edits([].into_iter(), bans, now);
@@ -281,7 +282,7 @@ impl Bans {
     fn send(&self, socket: &Socket, names: &[Names], steps: &[Step]) -> Result<Sent, Failure> {
         let mut transaction = Transaction::new();
         let mut laid = Sets::default();
-        let mut together = Together::new();
+        let mut together = Together::default();
         let over = self.over(socket, names, steps);
         let is_counted_anew = over.is_some();
         let over = over.unwrap_or_default();
@@ -350,9 +351,13 @@ impl Bans {
 
 /// The changes, each with its place; of several for one host or network the last alone.
 fn that_count(changes: &[Change]) -> impl Iterator<Item = (usize, &Change)> {
-    let places = changes.iter().enumerate();
-    let last: HashMap<Subject, usize> = places.clone().map(|(n, change)| (change.subject, n)).collect();
-    places.filter(move |(n, change)| last.get(&change.subject) == Some(n))
+    let mut seen = HashSet::with_capacity_and_hasher(changes.len(), RandomState::new());
+    let mut counts = vec![false; changes.len()];
+    for (change, counts) in changes.iter().zip(&mut counts).rev() {
+        *counts = seen.insert(change.subject);
+    }
+    let all = changes.iter().enumerate().zip(counts);
+    all.filter_map(|(change, counts)| counts.then_some(change))
 }
 
 /// Adds messages that bring elements into their sets, which have been laid for them, as many as one has room for.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use jiff::Timestamp;
 
 use super::plan::{Edit, Span};
@@ -30,7 +31,7 @@ struct Held {
 /// The kernel's sets as the kernel has confirmed them.
 #[derive(Debug)]
 pub struct Record {
-    held: HashMap<Subject, Vec<Held>>,
+    held: HashMap<Subject, Vec<Held>, RandomState>,
     /// The number of hosts and networks from which on sweeping is worth its while.
     sweep_from: usize,
 }
@@ -38,7 +39,7 @@ pub struct Record {
 impl Default for Record {
     fn default() -> Self {
         Self {
-            held: HashMap::new(),
+            held: HashMap::default(),
             sweep_from: FEW,
         }
     }

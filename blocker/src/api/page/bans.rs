@@ -51,8 +51,12 @@ pub(super) async fn bans(
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let turn = page.turns.take().await?;
-    let found: Found = page.control.ask(|reply| Ask::Search(search, reply)).await?;
-    turn.took(found.took);
+    let question = async move {
+        let found: Found = page.control.ask(|reply| Ask::Search(search, reply)).await?;
+        let took = found.took;
+        Ok((found, took))
+    };
+    let found = turn.ask(question).await?;
     let count = |(jail, origin, bans): (String, Origin, u64)| model::Count {
         jail,
         origin: origin.name(),

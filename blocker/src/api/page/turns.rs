@@ -3,10 +3,11 @@
 //! However many look at the page, one question is asked at a time, and after each the judge is left alone for ten times as long as it
 //! took him. So the page has a tenth of his time at the most.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api::problem::Problem;
@@ -20,22 +21,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whose turn it is to ask.
 pub(super) struct Turns {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// From when on the next may ask.
-    rested: Mutex<Instant>,
+    rested: Arc<Mutex<Instant>>,
 }
 
 /// The right to ask one question.
-pub(super) struct Turn<'a> {
-    rested: MutexGuard<'a, Instant>,
-    _place: SemaphorePermit<'a>,
+pub(super) struct Turn {
+    rested: OwnedMutexGuard<Instant>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Turns {
     pub(super) fn new() -> Self {
         Self {
-            places: Semaphore::new(MOST),
-            rested: Mutex::new(Instant::now()),
+            places: Arc::new(Semaphore::new(MOST)),
+            rested: Arc::new(Mutex::new(Instant::now())),
         }
     }
 
@@ -44,16 +45,16 @@ impl Turns {
     /// # Errors
     ///
     /// Where too many wait, or for too long.
-    pub(super) async fn take(&self) -> Result<Turn<'_>, Problem> {
+    pub(super) async fn take(&self) -> Result<Turn, Problem> {
         let busy = || {
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many look at the page; try again in a moment",
             )
         };
-        let place = self.places.try_acquire().map_err(|_| busy())?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
         let turn = async {
-            let rested = self.rested.lock().await;
+            let rested = Arc::clone(&self.rested).lock_owned().await;
             sleep_until(*rested).await;
             rested
         };
@@ -64,17 +65,36 @@ impl Turns {
     }
 }
 
-impl Turn<'_> {
+impl Turn {
+    /// Asks a question, whose answer comes with the time that it took the judge. Once it is asked it is answered, and rested after, also
+    /// when nobody waits for the answer any more: else whoever hangs up and asks again would keep the judge at it.
+    ///
+    /// # Errors
+    ///
+    /// As the question's own.
+    pub(super) async fn ask<T: Send + 'static>(
+        self,
+        question: impl Future<Output = Result<(T, Duration), Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let begun = Instant::now();
+        let asked = tokio::spawn(async move {
+            let answer = question.await;
+            let took = answer.as_ref().map_or_else(|_| begun.elapsed(), |(_, took)| *took);
+            self.rest(took);
+            answer.map(|(answer, _)| answer)
+        });
+        let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the question was not answered");
+        asked.await.map_err(broken)?
+    }
+
     /// The question was answered, which took so long.
-    pub(super) fn took(mut self, time: Duration) {
+    fn rest(mut self, time: Duration) {
         *self.rested = Instant::now() + time.saturating_mul(REST);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn run(test: impl Future<Output = ()>) {
@@ -87,9 +107,26 @@ mod tests {
         run(async {
             let turns = Turns::new();
             let begun = Instant::now();
-            turns.take().await.unwrap().took(Duration::from_millis(10));
+            let turn = turns.take().await.unwrap();
+            turn.ask(async { Ok(((), Duration::from_millis(10))) }).await.unwrap();
             let _turn = turns.take().await.unwrap();
             assert!(begun.elapsed() >= Duration::from_millis(100));
+        });
+    }
+
+    #[test]
+    fn the_judge_rests_also_after_a_question_of_somebody_who_has_hung_up() {
+        run(async {
+            let turns = Turns::new();
+            let begun = Instant::now();
+            let turn = turns.take().await.unwrap();
+            let question = async move {
+                sleep_until(begun + Duration::from_millis(10)).await;
+                Ok(((), Duration::from_millis(10)))
+            };
+            assert!(timeout(Duration::from_millis(1), turn.ask(question)).await.is_err());
+            let _turn = turns.take().await.unwrap();
+            assert!(begun.elapsed() >= Duration::from_millis(110));
         });
     }
 

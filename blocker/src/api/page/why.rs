@@ -29,10 +29,13 @@ pub(super) async fn why(
     let Query(Asked { address }) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let lines_shown = page.served().settings.lines;
     let turn = page.turns.take().await?;
-    let asked = Instant::now();
-    let mut why = page.control.why(&address).await?;
-    // A few looks into the database, whoever it is; that the judge had other things to do first is not the question's fault.
-    turn.took(asked.elapsed().min(bans::SHORT));
+    let question = async move {
+        let asked = Instant::now();
+        let why = page.control.why(&address).await?;
+        // A few looks into the database, whoever it is; that the judge had other things to do first is not the question's fault.
+        Ok((why, asked.elapsed().min(bans::SHORT)))
+    };
+    let mut why = turn.ask(question).await?;
     if !lines_shown {
         forget_lines(&mut why);
     }

@@ -33,9 +33,10 @@ pub(super) async fn deliver(program: &Path, mail: &str) -> Result<()> {
     let mut said = Vec::new();
     let status = {
         let mut reading = pin!(async {
-            if let Some(stderr) = stderr {
-                // What could not be read is not said.
-                let _ = stderr.take(SAID).read_to_end(&mut said).await;
+            if let Some(mut stderr) = stderr {
+                // What could not be read is not said. The rest is read too: a program whose words nobody takes is ended by the kernel.
+                let _ = (&mut stderr).take(SAID).read_to_end(&mut said).await;
+                let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
             }
         });
         let mut ending = pin!(async {

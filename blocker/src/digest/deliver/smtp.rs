@@ -34,8 +34,23 @@ impl Server {
         self.takes(&format!("EHLO {host}"), '2').await?;
         // Nobody is to be told that it did not arrive: that would be one mail more.
         self.takes("MAIL FROM:<>", '2').await?;
+        let mut refused = None;
+        let mut taken = 0;
         for to in to {
-            self.takes(&format!("RCPT TO:<{to}>"), '2').await?;
+            match self.takes(&format!("RCPT TO:<{to}>"), '2').await {
+                Ok(()) => taken += 1,
+                Err(error) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "one of those to whom digests go is refused"
+                    );
+                    refused = Some(error);
+                }
+            }
+        }
+        // Who is refused keeps the others from nothing.
+        if let Some(error) = refused.filter(|_| taken == 0) {
+            return Err(error);
         }
         self.takes("DATA", '3').await?;
         self.0.write_all(on_the_wire(mail).as_bytes()).await?;

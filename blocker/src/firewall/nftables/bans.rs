@@ -161,7 +161,6 @@ impl Bans {
     pub fn apply(&mut self, socket: &Socket, names: &[Names], changes: &[Change], now: Timestamp) -> Vec<Rejected> {
         let begin = Instant::now();
         self.record.sweep(begin, |subject, jail| self.ended.note(subject, jail));
-        self.ended.take_out(socket, names, changes.len().max(FEW));
         let mut rest = that_count(changes);
         let mut rejected = Vec::new();
         loop {
@@ -173,6 +172,8 @@ impl Bans {
             }
             self.carry_out(socket, names, steps, &mut rejected);
         }
+        // Only now: no ban waits for it.
+        self.ended.take_out(socket, names, changes.len().max(FEW));
         rejected.sort_by_key(|rejected| rejected.change);
         rejected
     }

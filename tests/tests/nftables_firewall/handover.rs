@@ -116,20 +116,27 @@ fn what_somebody_has_changed_is_found_and_mended() -> Result<()> {
     })
 }
 
+/// A hundred thousand bans of `mail`.
+fn a_hundred_thousand(until: Expiry) -> Vec<Change> {
+    let change = |n: u32| Change {
+        subject: Subject::host(std::net::Ipv4Addr::from(0x0a00_0000 + n).into()),
+        bans: vec![Enforced {
+            jail: JailId(MAIL),
+            until,
+        }],
+    };
+    (0..100_000).map(change).collect()
+}
+
 #[test]
 fn a_hundred_thousand_bans_are_taken_over() -> Result<()> {
     in_namespace(|| {
         let now = Timestamp::now();
-        let until = Expiry::At(now + SignedDuration::from_hours(1));
-        let change = |n: u32| Change {
-            subject: Subject::host(std::net::Ipv4Addr::from(0x0a00_0000 + n).into()),
-            bans: vec![Enforced {
-                jail: JailId(MAIL),
-                until,
-            }],
-        };
         let mut first = open(&jails())?;
-        apply(&mut first, &(0..100_000).map(change).collect::<Vec<_>>())?;
+        apply(
+            &mut first,
+            &a_hundred_thousand(Expiry::At(now + SignedDuration::from_hours(1))),
+        )?;
         drop(first);
         let begin = Instant::now();
         let mut next = Nftables::open(&jails(), Hook::Prerouting)?;
@@ -140,6 +147,22 @@ fn a_hundred_thousand_bans_are_taken_over() -> Result<()> {
         println!("100,000 bans taken over in {:?}", begin.elapsed());
         let differing = next.compare(&all, Timestamp::now())?;
         ensure!(differing.is_empty(), "{:?}", differing.first().context("one differs")?);
+        Ok(())
+    })
+}
+
+/// Without a second look, two rounds in five found up to 7,800 too few.
+#[test]
+fn none_is_passed_over_while_the_kernel_moves_bans_to_larger_tables() -> Result<()> {
+    in_namespace(|| {
+        let now = Timestamp::now();
+        let bans = a_hundred_thousand(Expiry::At(now + SignedDuration::from_hours(1)));
+        for round in 1..=6 {
+            apply(&mut open(&jails())?, &bans)?;
+            let inherited = Nftables::open(&jails(), Hook::Prerouting)?.inherited(now)?;
+            assert_eq!(inherited.len(), bans.len(), "round {round}");
+            Nftables::clear()?;
+        }
         Ok(())
     })
 }

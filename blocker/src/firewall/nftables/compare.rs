@@ -69,7 +69,7 @@ fn unknown(bans: &Bans, wanted: &[Change]) -> impl Iterator<Item = (Subject, Jai
     })
 }
 
-/// Asks for what seems to differ, in the sets that were told as a whole: what they lack may just have been passed over while they grew.
+/// Asks for what seems to differ, in the sets that were told as a whole: what they lack may just have been passed over while others ended.
 fn look_again(
     socket: &Socket,
     names: &[Names],

@@ -1,6 +1,6 @@
 //! What the kernel's sets really hold, and how that differs from what they are to hold.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -27,22 +27,40 @@ const QUESTIONS: usize = 256;
 /// Bans by whom they are on, each with the time that is left to it, if it ends by itself.
 pub type Held = HashMap<Subject, Vec<(JailId, Option<Duration>)>>;
 
-/// The elements of a set; none where there is no such set. While it grows, some may be missing, or told twice.
+/// How often a set is asked for as a whole until it is told without a change of its table. The kernel grows a table in one go or two,
+/// each over within less time than it takes to tell it.
+const ATTEMPTS: usize = 8;
+
+/// The elements of a set, each once; none where there is no such set.
 ///
 /// The kernel begins from the front for each few hundred of a hash set, so that this takes a time that grows with the square of
-/// how many there are.
+/// how many there are. It finds its place by counting, and while it moves the elements to a larger table, after many have been added,
+/// it passes some over and tells as many others twice (`nft_rhash_walk`, Linux 6.18). A set that is told so is asked for again.
+/// An element that it passes over because others end meanwhile cannot be noticed.
 ///
 /// # Errors
 ///
 /// When the kernel does not tell them.
 pub fn elements(socket: &Socket, set: &CStr) -> nix::Result<Vec<Found>> {
-    let answers = socket.exchange([Elements { set }.request().as_slice()])?;
-    if answers.lost {
-        return Err(Errno::ENOBUFS);
+    let mut all = HashMap::new();
+    for _ in 0..ATTEMPTS {
+        let answers = socket.exchange([Elements { set }.request().as_slice()])?;
+        if answers.lost {
+            return Err(Errno::ENOBUFS);
+        }
+        let mut told = HashSet::new();
+        let mut is_steady = true;
+        tell(answers, |found| {
+            is_steady &= told.insert(found.address);
+            all.insert(found.address, found);
+        })?;
+        if is_steady {
+            // What only an earlier attempt told is there no longer.
+            all.retain(|address, _| told.contains(address));
+            break;
+        }
     }
-    let mut all = Vec::new();
-    tell(answers, |found| all.push(found))?;
-    Ok(all)
+    Ok(all.into_values().collect())
 }
 
 /// What a jail's set for a family and a length of prefix is called.
@@ -129,7 +147,7 @@ pub fn add_all(held: &mut Held, socket: &Socket, place: Place, set: &CStr, begin
     Ok(())
 }
 
-/// Adds a ban that a set holds. While a set grows, one may be told twice.
+/// Adds a ban that a set holds, once.
 pub fn add(held: &mut Held, subject: Subject, jail: JailId, left: Option<Duration>) {
     // Most are banned by one jail.
     let bans = held.entry(subject).or_insert_with(|| Vec::with_capacity(1));

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     filter: Option<String>,
 }
 
-/// Builds everything and runs the tests.
+/// Builds everything and runs the tests, all of them: what fails keeps nobody from learning what else does.
 pub(crate) fn test(arguments: &Arguments) -> Result<()> {
     build::agent()?;
     let filter = arguments.filter.as_deref();
@@ -28,18 +28,19 @@ pub(crate) fn test(arguments: &Arguments) -> Result<()> {
         package::prepare()?;
     }
     let mut plain = cargo();
-    plain.args(["test", "--workspace", "--exclude", AS_ROOT]);
+    plain.args(["test", "--no-fail-fast", "--workspace", "--exclude", AS_ROOT]);
     // Programs for the kernel have no tests on the host: the logic of ours is blocker-common's.
     plain.args(["--exclude", "blocker-ebpf", "--exclude", "blocker-bench-ebpf"]);
-    run(plain.args(filter))?;
+    let plain = run(plain.args(filter));
 
     let mut as_root = cargo();
-    as_root.args(["test", "--package", AS_ROOT]);
+    as_root.args(["test", "--no-fail-fast", "--package", AS_ROOT]);
     if !nix::unistd::geteuid().is_root() {
         eprintln!("test: running the tests of {AS_ROOT} through sudo, since they make network namespaces");
         as_root.env(runner_variable(), "sudo --preserve-env");
     }
-    run(as_root.args(filter))
+    let as_root = run(as_root.args(filter));
+    plain.and(as_root)
 }
 
 /// Where cargo looks for the program to start tests with.

@@ -103,19 +103,32 @@ impl Agent {
     ///
     /// When there is none in time, with everything that the agent said.
     pub fn says(&mut self, parts: &[&str]) -> String {
+        self.says_each(&[parts]).swap_remove(0)
+    }
+
+    /// Waits until it has said a line for each of these, in whatever order, and gives the lines in the order that they are asked for in.
+    ///
+    /// For what different threads of the agent say: none waits for another there.
+    ///
+    /// # Panics
+    ///
+    /// When one is missing in time, with everything that the agent said.
+    pub fn says_each(&mut self, wanted: &[&[&str]]) -> Vec<String> {
+        let mut found: Vec<Option<String>> = vec![None; wanted.len()];
         let deadline = Instant::now() + DEADLINE;
-        loop {
-            let Ok(line) = self
-                .lines
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            else {
+        while let Some(missing) = found.iter().position(Option::is_none) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                let parts = wanted[missing];
                 panic!("the agent did not say {parts:?}; it said:\n{}", self.seen.join("\n"));
             };
             self.seen.push(line.clone());
-            if parts.iter().all(|part| line.contains(part)) {
-                return line;
+            let mut open = found.iter_mut().zip(wanted).filter(|(found, _)| found.is_none());
+            if let Some((found, _)) = open.find(|(_, parts)| parts.iter().all(|part| line.contains(part))) {
+                *found = Some(line);
             }
         }
+        found.into_iter().flatten().collect()
     }
 
     /// Everything it has said so far.

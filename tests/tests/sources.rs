@@ -206,8 +206,7 @@ fn the_journal_is_read_and_goes_on_after_journalctl_was_killed() {
         ),
     );
     let mut agent = Agent::start(relay.command("nftables"));
-    agent.says(&[" ready "]);
-    agent.says(&["INFO banned", "address=192.0.2.7 ", "failures=2"]);
+    agent.says_each(&[&[" ready "], &["INFO banned", "address=192.0.2.7 ", "failures=2"]]);
     let source = format!("journal {} SYSLOG_FACILITY=2", journal.files().display());
     for (host, also) in [("192.0.2.8", &b""[..]), ("192.0.2.9", b"\0\xff not text\n")] {
         let [child] = agent.children("journalctl")[..] else {
@@ -218,8 +217,8 @@ fn the_journal_is_read_and_goes_on_after_journalctl_was_killed() {
         assert!(said.contains("signal: 9"), "{said}");
         journal.write("postfix/smtpd", also);
         reject(&journal, host);
-        agent.says(&["INFO journalctl goes on"]);
-        agent.says(&["INFO banned", &format!("address={host} "), "failures=2"]);
+        let host = format!("address={host} ");
+        agent.says_each(&[&["INFO journalctl goes on"], &["INFO banned", &host, "failures=2"]]);
     }
     assert_eq!(relay.metric(FAILURES), 6, "what was read before is not read again");
     eventually("all is read", || number(&relay, &lag(&source)) == 0.0);
@@ -254,8 +253,10 @@ fn without_any_configuration_and_without_a_mail_log_the_journal_is_read() {
         .arg(program())
         .arg(relay.lab.folder());
     let mut agent = Agent::start(command);
-    agent.says(&[" ready ", "compiled-in configuration"]);
-    agent.says(&["INFO banned", "jail=postfix-spam", "address=192.0.2.7 "]);
+    agent.says_each(&[
+        &[" ready ", "compiled-in configuration"],
+        &["INFO banned", "jail=postfix-spam", "address=192.0.2.7 "],
+    ]);
     assert_eq!(agent.children("journalctl").len(), 1, "one child for all jails");
     assert_eq!(relay.reach(spammer(), 25), Reach::NoAnswer);
 }

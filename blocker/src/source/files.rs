@@ -200,13 +200,13 @@ impl Files {
         if self.followed.iter().any(|followed| followed.reads(metadata)) {
             return;
         }
+        // What an empty file is shows once there is something in it.
+        if metadata.len() == 0 {
+            let _ = self.watch.file(path);
+            return;
+        }
         let (before, by_now) = match when {
             When::Start(positions, _) => (all_places(positions), Vec::new()),
-            // What an empty file is shows once there is something in it.
-            When::Later if metadata.len() == 0 => {
-                let _ = self.watch.file(path);
-                return;
-            }
             When::Later => (Vec::new(), self.gone_places()),
         };
         let mut date_of = |line: &[u8]| when.date_of(line);

@@ -29,6 +29,8 @@ use super::position::{Place, Position};
 pub const GRACE: Duration = Duration::from_secs(60);
 /// Rotated files that are kept open; with more the oldest is let go at once.
 const MAX_EARLIER: usize = 8;
+/// How often reading begins anew where the file is truncated meanwhile.
+const BEGINNINGS: usize = 8;
 
 /// What one reading brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +87,18 @@ impl Tail {
     ///
     /// When a file exists and cannot be read.
     pub fn new(path: &Path, known: Known<'_>, back: ReadBack, others: Others, date_of: DateOf<'_>) -> io::Result<Self> {
+        let mut tail = Self::begin(path, known, back, others, date_of)?;
+        for _ in 1..BEGINNINGS {
+            // What was found beside the file is its copy perhaps, and would be found as that once more.
+            if others == Others::Leave || !tail.was_truncated()? {
+                break;
+            }
+            tail = Self::begin(path, known, back, others, date_of)?;
+        }
+        Ok(tail)
+    }
+
+    fn begin(path: &Path, known: Known<'_>, back: ReadBack, others: Others, date_of: DateOf<'_>) -> io::Result<Self> {
         let mut tail = Self {
             path: path.to_owned(),
             current: opened(path)?,
@@ -233,6 +247,11 @@ impl Tail {
         }
     }
 
+    /// Whether the file at the path was truncated since it was looked at last.
+    fn was_truncated(&self) -> io::Result<bool> {
+        self.current.as_ref().map_or(Ok(false), Open::was_truncated)
+    }
+
     fn remember(&mut self, place: Place) {
         self.gone.push_back(place);
         if self.gone.len() > MAX_EARLIER {
@@ -247,7 +266,7 @@ impl Tail {
         };
         let place = open.place();
         let copy = beside::find(&self.path, &place)?;
-        open.begin_again();
+        open.begin_again()?;
         self.remember(place);
         let mut found: Vec<Open> = copy.into_iter().collect();
         // What has taken its place meanwhile is younger than what it holds itself, and is looked for when it is followed.
@@ -308,12 +327,10 @@ impl Tail {
         known.extend(self.held());
         known.extend(held.iter().map(|open| (open.device, open.inode)));
         let mut unseen = beside::unknown(&self.path, &known, |_| true)?;
-        // Copies of what is read already.
-        let places: Vec<Place> = held.iter().map(Open::place).chain(self.gone.iter().cloned()).collect();
-        let is_copy = |open: &Open| {
-            let copied = |place: &&Place| place.is_telling() && open.holds(place).unwrap_or(true);
-            places.iter().any(|place| copied(&place))
-        };
+        // Copies of what is read already, or will be.
+        let open = self.current.iter().chain(held).map(Open::place);
+        let places: Vec<Place> = open.chain(self.gone.iter().cloned()).collect();
+        let is_copy = |open: &Open| places.iter().any(|place| open.begins_like(place).unwrap_or(true));
         unseen.retain(|open| !is_copy(open));
         Ok(unseen)
     }

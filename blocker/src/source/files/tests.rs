@@ -184,6 +184,23 @@ fn rotated_files_that_wildcards_find_again_are_not_read_again() {
 }
 
 #[test]
+fn a_copy_that_is_being_made_at_the_start_is_not_read_beside_the_log() {
+    for pattern in [&["mail.log*"][..], &["mail.log", "mail.log*"]] {
+        let mut logs = Logs::new(pattern, |folder| {
+            append(&folder.join("mail.log"), "Jan 01 00:00:00 one\n");
+            append(&folder.join("mail.log.1"), "");
+        });
+        fs::copy(logs.path("mail.log"), logs.path("mail.log.1")).unwrap();
+        assert_eq!(logs.lines(), ["Jan 01 00:00:00 one"], "{pattern:?}");
+        logs.append("mail.log", "two\n");
+        fs::copy(logs.path("mail.log"), logs.path("mail.log.1")).unwrap();
+        File::create(logs.path("mail.log")).unwrap();
+        logs.append("mail.log", "Jan 01 00:00:01 three\n");
+        assert_eq!(logs.lines(), ["two", "Jan 01 00:00:01 three"], "{pattern:?}");
+    }
+}
+
+#[test]
 fn another_agent_goes_on_in_every_file_by_whatever_name_it_has_now() {
     let mut logs = Logs::new(&["*.log*"], |folder| {
         append(&folder.join("a.log"), "Jan 01 00:00:00 a1\n");

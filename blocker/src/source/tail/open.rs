@@ -109,9 +109,9 @@ impl Open {
         Ok(long_enough && self.beginning(place.head.len() as u64)? == place.head)
     }
 
-    /// Whether this may be a copy of the place's file, though it need not be whole yet.
+    /// Whether this may be a copy of the place's file: one that need not be whole yet, and that has nothing in it at first.
     pub(super) fn begins_like(&self, place: &Place) -> io::Result<bool> {
-        Ok(place.is_telling() && self.beginning(place.head.len() as u64)? == place.head)
+        Ok(place.is_telling() && place.head.starts_with(&self.beginning(place.head.len() as u64)?))
     }
 
     /// Whether both are one file.
@@ -199,7 +199,7 @@ impl Open {
         Ok(head)
     }
 
-    fn was_truncated(&self) -> io::Result<bool> {
+    pub(super) fn was_truncated(&self) -> io::Result<bool> {
         let shorter = self.metadata()?.len() < self.position;
         Ok(shorter || self.beginning(self.head.len() as u64)? != self.head)
     }
@@ -226,11 +226,9 @@ impl Open {
     }
 
     /// Goes back to the beginning of a file that was truncated.
-    pub(super) fn begin_again(&mut self) {
-        self.position = 0;
+    pub(super) fn begin_again(&mut self) -> io::Result<()> {
         self.again_until = 0;
-        self.head.clear();
-        self.lines.forget();
+        self.go_to(0)
     }
 
     /// Hands on a last line that was never ended.

@@ -1,3 +1,5 @@
+mod beginning;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::time::SystemTime;
@@ -239,79 +241,6 @@ fn files_that_were_there_between_two_looks_are_read_and_old_ones_are_not() {
 }
 
 #[test]
-fn another_agent_reads_what_was_written_meanwhile_and_no_line_twice() {
-    let mut log = Log::new("", 0);
-    log.append("one\ntwo\nthr");
-    assert_eq!(log.lines(), ["one", "two"]);
-    log.restarted(|log| log.append("ee\nfour\n"));
-    assert_eq!(log.lines(), ["three", "four"]);
-    log.restarted(|_| {});
-    assert!(log.lines().is_empty());
-}
-
-#[test]
-fn another_agent_reads_the_rest_of_a_file_that_was_rotated_meanwhile() {
-    let rotations: [fn(&Log, &str); 2] = [|log, name| log.rename(name), |log, name| log.copy_truncate(name)];
-    for rotate in rotations {
-        let mut log = Log::new("", 0);
-        log.append("a line long enough\n");
-        assert_eq!(log.lines(), ["a line long enough"]);
-        log.restarted(|log| {
-            log.append("two\n");
-            rotate(log, "mail.log.1");
-            log.append("three\n");
-            rotate(log, "mail.log.0");
-            log.append("four\n");
-        });
-        assert_eq!(log.lines(), ["two", "three", "four"]);
-        // Nothing of it comes again to a third one, even if the second ended in the middle.
-        log.restarted(|_| {});
-        assert!(log.lines().is_empty());
-    }
-}
-
-#[test]
-fn an_agent_that_ends_within_the_rest_of_a_rotated_file_goes_on_there() {
-    let mut log = Log::new("", 0);
-    log.append("a line long enough\n");
-    assert_eq!(log.lines(), ["a line long enough"]);
-    let rest: String = (0..20_000).map(|n| format!("rest {n}\n")).collect();
-    log.restarted(|log| {
-        log.append(&rest);
-        log.copy_truncate("mail.log.1");
-        log.append("last\n");
-    });
-    let mut read = 0;
-    while read == 0 {
-        let mut each = |_: RawLine<'_>, again: bool| read += usize::from(!again);
-        let _ = log.tail.read(log.start, &mut each).unwrap();
-    }
-    assert!((1..20_000).contains(&read), "{read}");
-    log.restarted(|_| {});
-    let lines = log.lines();
-    assert_eq!(lines.len() + read, 20_001);
-    assert_eq!(lines[0], format!("rest {read}"));
-}
-
-#[test]
-fn a_line_that_was_cut_is_not_taken_for_two_by_another_agent() {
-    let mut log = Log::new("", 0);
-    log.append(&"x".repeat(3 * MAX_LINE));
-    assert_eq!(log.lines().len(), 1);
-    log.restarted(|log| log.append("xx\nnext\n"));
-    assert_eq!(log.lines(), ["next"]);
-}
-
-#[test]
-fn another_file_by_the_same_number_is_not_the_one_that_was_read() {
-    let mut log = Log::new("", 0);
-    log.append("one\n");
-    assert_eq!(log.lines(), ["one"]);
-    log.restarted(|log| fs::write(log.path("mail.log"), "xyz\ntwo\n").unwrap());
-    assert_eq!(log.lines(), ["xyz", "two"]);
-}
-
-#[test]
 fn what_is_too_old_to_matter_is_not_read() {
     let minute = |n: i64| Timestamp::from_second(n * 60).unwrap();
     let mut log = Log::new("", 0);
@@ -348,23 +277,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Restart),
         4 => Just(Step::Read),
     ]
-}
-
-#[test]
-fn all_that_was_not_read_yet_is_read_however_much_it_is() {
-    let mut log = Log::new("one\ntwo\n", 100);
-    assert_eq!(log.lines(), ["one", "two"]);
-    let position = log.tail.position().unwrap();
-    log.append("three\nfour\nfive\n");
-    log.tail = tail(&log.path("mail.log"), &position.places(), 4);
-    let again: Vec<(String, bool)> = log.all_lines_at(0);
-    let lines: Vec<&str> = again.iter().map(|(line, _)| line.as_str()).collect();
-    assert_eq!(lines, ["two", "three", "four", "five"], "four bytes are read again");
-    // Nor of a file that came to the path since.
-    log.rename("mail.log.1");
-    log.append("six\nseven\n");
-    log.tail = tail(&log.path("mail.log"), &position.places(), 4);
-    assert_eq!(log.lines(), ["three", "four", "five", "six", "seven"]);
 }
 
 proptest! {

@@ -107,6 +107,7 @@ impl Agent {
     }
 
     /// Waits until it has said a line for each of these, in whatever order, and gives the lines in the order that they are asked for in.
+    /// A line is taken for the first that it fits.
     ///
     /// For what different threads of the agent say: none waits for another there.
     ///

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use blocker_lab::network::{IGNORED, IGNORED_BY_NETWORK, RELAY, SPAMMER_V6, SPAMMER_V6_NEIGHBOUR, SPAMMERS};
 use blocker_lab::smtp::Reach;
+use blocker_tests::agent::Agent;
 use blocker_tests::eventually;
 use blocker_tests::on_both_firewalls;
 use blocker_tests::relay::Relay;
@@ -156,8 +157,8 @@ fn lines_from_before_the_start_count_if_they_are_young(firewall: &str) {
         ));
     }
     relay.reject(spammer(), 2);
-    let mut agent = relay.start(firewall);
-    agent.says(&["INFO banned", "address=192.0.2.7 "]);
+    let mut agent = Agent::start(relay.command(firewall));
+    agent.says_each(&[&[" ready "], &["INFO banned", "address=192.0.2.7 "]]);
     assert_eq!(relay.reach(SPAMMERS[1].into(), 25), Reach::Open);
     assert!(!agent.said().iter().any(|line| line.contains("192.0.2.8")));
 }
@@ -182,7 +183,7 @@ fn auto_takes_xdp_where_it_can_and_says_where() {
 fn auto_leaves_somebody_elses_program_alone_and_takes_nftables() {
     let relay = Relay::new("3600");
     relay.attach_somebody_elses_program("eth0");
-    let mut ours = blocker_tests::agent::Agent::start(relay.command("auto"));
+    let mut ours = Agent::start(relay.command("auto"));
     ours.says(&["WARN", "another XDP program", "eth0"]);
     ours.says(&[" ready ", "firewall=nftables"]);
     relay.reject(spammer(), 2);
@@ -202,7 +203,7 @@ fn without_any_configuration_the_compiled_in_jails_apply() {
         .arg(blocker_tests::agent::program())
         .arg(relay.lab.folder())
         .arg(relay.state());
-    let mut agent = blocker_tests::agent::Agent::start(command);
+    let mut agent = Agent::start(command);
     agent.says(&[
         " ready ",
         "compiled-in configuration",
@@ -267,7 +268,7 @@ fn auto_takes_nftables_beside_xdp_where_packets_have_no_ethernet_header() {
     assert_eq!(relay.output("ip", &["tuntap", "add", "dev", "tun0", "mode", "tun"]), "");
     let mut command = relay.command("auto");
     command.args(["--interface", "tun0"]);
-    let mut agent = blocker_tests::agent::Agent::start(command);
+    let mut agent = Agent::start(command);
     agent.says(&["WARN", "`tun0` is no Ethernet interface"]);
     agent.says(&[" ready ", "firewall=xdp+nftables"]);
     let in_kernel = relay.in_kernel();

@@ -113,7 +113,7 @@ fn several_interfaces_are_covered_each_by_the_best_that_it_takes() {
     assert_eq!(relay.reach(spammer(), 25), Reach::NoAnswer);
     let mut next = start(&relay, "auto", &["eth0", "mail0"]);
     eventually_covered(&relay, &["eth0 driver", "mail0 driver"]);
-    assert!(!has_program(&relay, "mail2"), "it is not meant any more");
+    eventually("what is not meant any more is let go", || !has_program(&relay, "mail2"));
     assert_eq!(
         relay.output("nft", &["list", "tables"]),
         "",
@@ -206,7 +206,7 @@ fn an_interface_whose_new_name_is_not_meant_is_given_up_and_taken_again() {
     ip(&relay, "link set mail0 name internal");
     agent.says(&["WARN", "mail0", "its name is `internal` now"]);
     eventually_covered(&relay, &["eth0 driver"]);
-    assert!(!has_program(&relay, "internal"));
+    eventually("the program goes", || !has_program(&relay, "internal"));
     ip(&relay, "link set internal name mail1");
     eventually_covered(&relay, &["eth0 driver", "mail1 generic"]);
 }

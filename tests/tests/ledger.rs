@@ -109,7 +109,7 @@ fn a_database_that_disappears_is_told_of_shown_and_written_anew() {
     assert_eq!(relay.reach(SPAMMERS[1].into(), 25), Reach::NoAnswer);
     fs::remove_file(relay.state()).unwrap();
     agent.says(&["the ledger is written again", "bans=2"]);
-    assert_eq!(relay.metric("blocker_ledger_durable"), 1);
+    eventually("the metric tells", || relay.metric("blocker_ledger_durable") == 1);
     agent.signal(Signal::SIGKILL);
     agent.ends();
     assert_eq!(on_disk(&relay).len(), 2);

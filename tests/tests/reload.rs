@@ -34,6 +34,9 @@ const FIRST: IpAddr = IpAddr::V4(SPAMMERS[0]);
 const SECOND: IpAddr = IpAddr::V4(SPAMMERS[1]);
 const THIRD: IpAddr = IpAddr::V4(SPAMMERS[2]);
 
+/// While lines come.
+const RELOADS: u32 = 30;
+
 const READ_ANEW: &[&str] = &["INFO", "the configuration was read anew"];
 
 /// One more jail over the same log, which bans at the first failure, on port 587.
@@ -191,9 +194,17 @@ fn other_thresholds_and_another_allowlist_hold_from_then_on(firewall: &str) {
     assert_eq!(relay.metric("blocker_bans_total{jail=\"spam\",origin=\"jail\"}"), 3);
 }
 
+/// Lets the writer come to its end, also when the test fails.
+struct EndOfReloads<'a>(&'a AtomicU32);
+
+impl Drop for EndOfReloads<'_> {
+    fn drop(&mut self) {
+        self.0.store(RELOADS, Ordering::Relaxed);
+    }
+}
+
 fn no_line_is_lost_or_counted_twice_by_reloads_under_load(firewall: &str) {
     const HOSTS: u32 = 3000;
-    const RELOADS: u32 = 30;
     let relay = Relay::new("3600");
     let one = jail_conf(&relay);
     let two = submission(&relay).replace("maxretry = 1", "maxretry = 9") + &one;
@@ -204,6 +215,7 @@ fn no_line_is_lost_or_counted_twice_by_reloads_under_load(firewall: &str) {
     // The writer is ahead of the reloads by so much that each of them falls into its writing.
     let reloads = AtomicU32::new(0);
     thread::scope(|scope| {
+        let _end = EndOfReloads(&reloads);
         scope.spawn(|| {
             for n in 0..HOSTS {
                 while n >= (reloads.load(Ordering::Relaxed) + 2) * (HOSTS / RELOADS) {

@@ -177,8 +177,7 @@ fn a_log_that_vanishes_is_told_of_once_and_measured_until_it_is_back() {
     let first = number(&relay, &lag);
     eventually("the lag grows", || number(&relay, &lag) > first);
     relay.reject(spammer(), 2);
-    agent.says(&["INFO the log is there again"]);
-    agent.says(&["INFO banned", "address=192.0.2.7 "]);
+    agent.says_each(&[&["INFO the log is there again"], &["INFO banned", "address=192.0.2.7 "]]);
     eventually("all is read", || number(&relay, &lag) == 0.0);
     let told = agent.said().iter().filter(|line| line.contains("vanished")).count();
     assert_eq!(told, 1);
@@ -246,12 +245,11 @@ fn without_any_configuration_and_without_a_mail_log_the_journal_is_read() {
     });
     // In a mount namespace of its own, the machine has the lab's journal, no logs and no configuration.
     let script = "mkdir -p /run/log && mount --bind \"$1/journal/log\" /run/log && mount -t tmpfs none /var/log && \
-                  { [ ! -e /etc/blocker ] || mount -t tmpfs none /etc/blocker; } && exec \"$0\" run --interface eth0";
+                  { [ ! -e /etc/blocker ] || mount -t tmpfs none /etc/blocker; } && exec \"$0\" run --interface eth0 --state \"$2\"";
     let mut command = relay.lab.relay().command("unshare");
     command
         .args(["--mount", "sh", "-c", script])
-        .arg(program())
-        .arg(relay.lab.folder());
+        .args([program(), relay.lab.folder().to_owned(), relay.state()]);
     let mut agent = Agent::start(command);
     agent.says_each(&[
         &[" ready ", "compiled-in configuration"],

@@ -72,7 +72,7 @@ fn the_verifier_accepts_the_program_without_much_work() {
 fn the_kernel_ends_a_ban_by_itself() {
     let mut xdp = load();
     let now = Timestamp::now();
-    let until = Expiry::At(now + SignedDuration::from_millis(300));
+    let until = Expiry::At(now + SignedDuration::from_secs(2));
     let change = Change {
         subject: SPAMMER.parse().unwrap(),
         bans: vec![Enforced { jail: JailId(0), until }],
@@ -80,9 +80,9 @@ fn the_kernel_ends_a_ban_by_itself() {
     assert!(xdp.apply(&[change], now).is_empty());
     let frame = syn(SPAMMER.parse().unwrap(), 25);
     assert_eq!(verdict(&mut xdp, frame.bytes()), DROP);
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(7);
     while verdict(&mut xdp, frame.bytes()) == DROP {
-        assert!(Instant::now() < deadline, "still dropped 5 s after a ban of 0.3 s");
+        assert!(Instant::now() < deadline, "still dropped 5 s after a ban of 2 s");
     }
 }
 

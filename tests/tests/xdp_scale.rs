@@ -5,6 +5,7 @@
 )]
 
 use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use blocker::ban::{Change, Enforced, Expiry, JailId, Scope, Subject};
@@ -33,7 +34,11 @@ fn bans(count: u32, now: Timestamp) -> Vec<Change> {
     scattered.map(change).collect()
 }
 
+/// Held by each test: neither is to take the other's time.
+static ALONE: Mutex<()> = Mutex::new(());
+
 fn enforced_within(count: u32, limit: Duration) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut xdp = load();
     let now = Timestamp::now();
     let changes = bans(count, now);

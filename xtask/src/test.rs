@@ -31,7 +31,7 @@ pub(crate) fn test(arguments: &Arguments) -> Result<()> {
     plain.args(["test", "--no-fail-fast", "--workspace", "--exclude", AS_ROOT]);
     // Programs for the kernel have no tests on the host: the logic of ours is blocker-common's.
     plain.args(["--exclude", "blocker-ebpf", "--exclude", "blocker-bench-ebpf"]);
-    let plain = run(plain.args(filter));
+    let plain_passed = run(plain.args(filter));
 
     let mut as_root = cargo();
     as_root.args(["test", "--no-fail-fast", "--package", AS_ROOT]);
@@ -39,8 +39,8 @@ pub(crate) fn test(arguments: &Arguments) -> Result<()> {
         eprintln!("test: running the tests of {AS_ROOT} through sudo, since they make network namespaces");
         as_root.env(runner_variable(), "sudo --preserve-env");
     }
-    let as_root = run(as_root.args(filter));
-    plain.and(as_root)
+    let as_root_passed = run(as_root.args(filter));
+    plain_passed.and(as_root_passed)
 }
 
 /// Where cargo looks for the program to start tests with.

@@ -88,7 +88,7 @@ impl Dns {
         let server = NameServerConfig::new(server.ip(), true, connections);
         let config = ResolverConfig::from_name_servers(vec![server]);
         let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
-        builder.options_mut().timeout = Duration::from_millis(500);
+        builder.options_mut().timeout = Duration::from_secs(2);
         builder.options_mut().attempts = 1;
         Self {
             resolver: resolver(builder),

@@ -104,10 +104,10 @@ fn the_story_of_a_banned_host_has_its_lines_its_failregex_and_what_came_since_al
 
 #[test]
 fn a_ban_that_grew_tells_its_number_the_next_length_and_the_bans_before_it() {
-    let relay = Relay::new("2");
+    let relay = Relay::new("4");
     let jail = fs::read_to_string(relay.config().join("jail.conf")).unwrap();
     relay.configure(&format!(
-        "{jail}bantime.increment = true\nbantime.multipliers = 1 1000 3600\n"
+        "{jail}bantime.increment = true\nbantime.multipliers = 1 1000 1800\n"
     ));
     let mut agent = relay.start("nftables");
     let first = write(&relay, FIRST, &["one", "two"]);

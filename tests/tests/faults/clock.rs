@@ -41,8 +41,8 @@ impl Scene {
 
     /// Has a host banned, and says when that was.
     fn ban(&self, agent: &mut Agent, host: IpAddr, times: usize) -> Instant {
-        self.fail(host, times);
         let begin = Instant::now();
+        self.fail(host, times);
         agent.says(&["INFO banned", &format!("address={host} "), "failures=2"]);
         begin
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use blocker_tests::agent::Agent;
-use blocker_tests::eventually;
 use blocker_tests::journal::Journal;
+use blocker_tests::{DEADLINE, eventually, eventually_within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -72,7 +72,8 @@ fn no_entry_is_lost_and_none_read_twice_when_journalctl_is_killed_again_and_agai
         let mut killed = BTreeSet::new();
         while killed.len() < KILLS {
             let mut next = None;
-            eventually("another journalctl runs", || {
+            // One that says nothing before it is killed is waited for twice as long the next time.
+            eventually_within(3 * DEADLINE, "another journalctl runs", || {
                 let children = agent.children("journalctl").into_iter();
                 next = children.filter(|child| !killed.contains(child)).min();
                 next.is_some()

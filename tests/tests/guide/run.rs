@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::process::Output;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use blocker_tests::DEADLINE;
 
 use super::machine::{Machine, has_of_its_own};
 use super::nginx::check_server;
@@ -31,8 +33,6 @@ const TYPED: [&str; 13] = [
     "git",
     "ssh",
 ];
-/// How long a command may go on saying something else than what is shown.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Commands that talk to a running agent.
 const TALK: [&str; 8] = ["status", "top", "bans", "why", "ban", "unban", "reload", "stop"];
 
@@ -116,7 +116,7 @@ fn console(machine: &Machine, text: &str) -> Result<(), String> {
 
 /// Runs a command until it says what is shown: the agent may just be about to ban, and a host to knock.
 fn says(machine: &Machine, command: &str, shown: &str) -> Result<(), String> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEADLINE;
     loop {
         let output = script(machine, command)?;
         let said = [output.stdout, output.stderr].concat();

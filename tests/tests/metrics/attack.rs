@@ -69,7 +69,7 @@ impl Scrapes {
         println!("{what}: {count} scrapes, half of them within {median:.1?}, all within {slowest:.1?}");
         assert!(count >= 5, "{what}: only {count} scrapes, which shows nothing");
         assert!(
-            late <= count / OF,
+            late <= count.div_ceil(OF),
             "{what}: {late} of {count} scrapes took {LIMIT:?} and more, up to {slowest:?}"
         );
     }

@@ -103,7 +103,7 @@ fn networks_within_one_another_end_each_at_its_time() -> Result<()> {
             ("2001:db8::/32", "2001:db8:1::/48", "2001:db8::7", "2001:db8:1::7"),
         ] {
             // The outer one ends first.
-            let bans = [ban(outer, &[(MAIL, 1000)])?, ban(inner, &[(MAIL, HOUR)])?];
+            let bans = [ban(outer, &[(MAIL, 2000)])?, ban(inner, &[(MAIL, HOUR)])?];
             apply(&mut firewall, &bans)?;
             assert!(!reaches(in_outer, 25)? && !reaches(in_inner, 25)?, "{outer}");
             assert!(reaches(in_inner, 587)?, "{inner}: another jail's port");

@@ -12,7 +12,7 @@ use crate::{HOUR, MAIL, apply, ban, jails, open};
 fn the_kernel_ends_a_ban_by_itself_and_an_extended_one_later() -> Result<()> {
     in_namespace(|| {
         let mut firewall = open(&jails())?;
-        let short = ["192.0.2.7", "192.0.2.8"].map(|address| ban(address, &[(MAIL, 1000)]));
+        let short = ["192.0.2.7", "192.0.2.8"].map(|address| ban(address, &[(MAIL, 2000)]));
         apply(&mut firewall, &short.into_iter().collect::<Result<Vec<_>>>()?)?;
         apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, HOUR)])?])?;
         assert!(!reaches("192.0.2.7", 25)? && !reaches("192.0.2.8", 25)?);

@@ -155,7 +155,7 @@ fn a_ban_that_is_extended_or_shortened_counts_on_and_a_new_one_anew() -> Result<
 fn a_ban_after_one_that_has_ended_counts_anew() -> Result<()> {
     in_namespace(|| {
         let mut firewall = open(&jails())?;
-        apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, 1000)])?])?;
+        apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, 2000)])?])?;
         knock("192.0.2.7", 25, 2)?;
         eventually("the ban ends", || reaches("192.0.2.7", 25))?;
         apply(&mut firewall, &[ban("192.0.2.7", &[(MAIL, HOUR)])?])?;

@@ -18,7 +18,7 @@ const USUAL_SEARCH: f64 = 5_000.0;
 /// In which nothing that somebody types is seen.
 const LONGEST_TASK: f64 = 500.0;
 /// From a line to its ban.
-const BANNED: Duration = Duration::from_secs(1);
+const BANNED: Duration = Duration::from_secs(5);
 
 /// Notes, before the page's own scripts run, when the table is there and how long the page is busy without a break.
 const WATCH: &str = "window.tasks = [];

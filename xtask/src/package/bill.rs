@@ -29,9 +29,10 @@ pub(super) fn make(tools: &Path, workspace: &Path, out: &Path) -> Result<Vec<Pat
     let made = run(&mut command);
     let bills = PARTS.map(|part| out.join(format!("{part}-{}.cdx.json", env!("CARGO_PKG_VERSION"))));
     let gathered = gather(workspace, &members, &bills);
-    put_back(&times)?;
+    let put_back = put_back(&times);
     made?;
     gathered?;
+    put_back?;
     Ok(bills.into())
 }
 

@@ -115,8 +115,7 @@ async fn what_is_not_known_at_the_start_is_found_when_somebody_answers() {
     let errors = Counter::default();
     let running = tokio::spawn(started.run(errors.clone()));
     eventually("look-ups fail", || errors.get() >= 2).await;
-    drop(silent);
-    let server = server_at(address);
+    let server = NameServer::start(silent).unwrap();
     server.set("relay.example", 60, "A", &["192.0.2.7"]).unwrap();
     eventually("the name is known", || {
         looked_up

@@ -27,15 +27,16 @@ const QUESTIONS: usize = 256;
 /// Bans by whom they are on, each with the time that is left to it, if it ends by itself.
 pub type Held = HashMap<Subject, Vec<(JailId, Option<Duration>)>>;
 
-/// How often a set is asked for as a whole until it is told without a change of its table. The kernel grows a table in one go or two,
-/// each over within less time than it takes to tell it.
+/// How often a set is asked for as a whole until it is told without a change of its table. The kernel makes a table larger or smaller in one
+/// go or two, each over within less time than it takes to tell it.
 const ATTEMPTS: usize = 8;
 
 /// The elements of a set, each once; none where there is no such set.
 ///
 /// The kernel begins from the front for each few hundred of a hash set, so that this takes a time that grows with the square of
-/// how many there are. It finds its place by counting, and while it moves the elements to a larger table, after many have been added,
-/// it passes some over and tells as many others twice (`nft_rhash_walk`, Linux 6.18). A set that is told so is asked for again.
+/// how many there are. It finds its place by counting, and while it moves the elements to a larger table, after many have been added, or to
+/// a smaller one, it passes some over and tells as many others twice (`nft_rhash_walk`, Linux 6.18). A set that is told so is asked
+/// for again; where that never comes to an end, whatever was told is given.
 /// An element that it passes over because others end meanwhile cannot be noticed.
 ///
 /// # Errors

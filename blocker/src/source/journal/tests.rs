@@ -1,6 +1,7 @@
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -36,11 +37,17 @@ impl Fake {
     fn script(&self, script: &str) {
         let log = self.folder.path().join("arguments");
         let text = format!("#!/bin/sh\necho \"$*\" >> {}\n{script}\n", log.display());
-        // A program that is being written cannot be started: it comes to its place when it is whole.
-        let draft = self.folder.path().join("draft");
-        fs::write(&draft, text).unwrap();
-        fs::set_permissions(&draft, Permissions::from_mode(0o755)).unwrap();
-        fs::rename(&draft, self.folder.path().join("journalctl")).unwrap();
+        // A program that somebody has open for writing cannot be started. Were it this process, that might be a child of another test's
+        // that has come to be meanwhile.
+        let mut sh = Command::new("sh");
+        sh.args(["-c", "cat > draft && chmod 755 draft && mv draft journalctl"]);
+        let mut sh = sh
+            .current_dir(self.folder.path())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        sh.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(sh.wait().unwrap().success());
     }
 
     /// How it was started, each time.

@@ -1,11 +1,14 @@
 //! The running agent over a log that is written all at once: four jails, and one of them alone, against the fail2ban daemon with the
 //! same four.
 //!
-//! Both read fail2ban's own filters. Measured is from the write until the last line is read and its failures are counted.
+//! Both read fail2ban's own filters, and write what they have to say into a file. Measured is from the write until all lines are judged:
+//! until fail2ban has told of every failure, and the agent of the ban of a host whose failures are the last lines.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -18,14 +21,20 @@ use crate::bench::{Bench, Ground};
 use crate::fail2ban::{self, Fail2ban};
 use crate::report::{Bound, Report, Table, Unit};
 use crate::rounds;
+use crate::said::Said;
 
 const LINES: usize = 200_000;
 /// fail2ban's are of the same kind and fewer, since they take it minutes; what counts is the time a line.
 const THEIR_LINES: usize = 50_000;
 const ROUNDS: usize = 3;
-/// Between two looks how far they have come. A look asks ours for its metrics, and takes a millisecond of the processors that it reads with:
-/// every 2 ms, they made a line half as long again.
-const LOOK: Duration = Duration::from_millis(50);
+/// Between two looks how far the agent has come, which takes half a second.
+const LOOK: Duration = Duration::from_millis(5);
+/// And how far fail2ban has, which takes eleven.
+const THEIR_LOOK: Duration = Duration::from_millis(50);
+/// Failures that make a ban.
+const MAX_RETRY: u32 = 5;
+/// The host whose failures are the last lines of the log, by its number.
+const LAST: u32 = 7;
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Bans that come by the thousand a minute are what is measured.
 pub(crate) const NO_BRAKE: &str = "[brake]\nmax_bans_per_minute = 1000000\nmax_share = 1.0\n";
@@ -47,7 +56,7 @@ fn run(ground: &Ground) -> Result<Report> {
     let folder = ground.folder.join("agent");
     fs::create_dir_all(&folder)?;
     let mut mail = PostfixLog::of_the_last_hour(LINES);
-    let text = mail.write(LINES);
+    let text = mail.write(LINES) + &fail2ban::failures(LAST..LAST + 1).repeat(MAX_RETRY as usize);
     let one = mail.failures;
     let four = mail.failures + mail.guesses + mail.blocked;
 
@@ -59,7 +68,11 @@ fn run(ground: &Ground) -> Result<Report> {
             failures,
         };
         fs::create_dir_all(&stage.folder)?;
-        fail2ban::configure(ground, &stage.configuration(), &jails_of(jails, &stage.log(), 5))?;
+        fail2ban::configure(
+            ground,
+            &stage.configuration(),
+            &jails_of(jails, &stage.log(), MAX_RETRY),
+        )?;
         // The brake has no part in this: fail2ban has none.
         fs::write(stage.configuration().join("blocker.toml"), NO_BRAKE)?;
         Ok(stage)
@@ -135,15 +148,29 @@ impl Stage<'_> {
         let state = self.folder.join("state");
         // What the round before has left.
         let _ = fs::remove_dir_all(&state);
-        let mut agent = start(relay, &self.configuration(), &state);
+        let said = self.folder.join("agent.log");
+        let mut command = relay.lab.relay().command("sh");
+        command.args(["-c", "exec \"$@\" 2> \"$0\""]).arg(&said).arg(program());
+        fs::write(&said, "")?;
+        let mut agent = Agent::start(told(command, &self.configuration(), &state));
+        let mut said = Said::new(said);
+        until(LOOK, || Ok(said.count(" ready ")? > 0))?;
+        let last = format!(" address={} ", Ipv4Addr::from_bits(fail2ban::HOSTS + LAST));
         let begin = Instant::now();
         append(&self.log(), self.text)?;
+        // The end alone: to look through all of it takes a part of the time that is measured.
         until(LOOK, || {
-            let metrics = relay.metrics();
-            Ok(sum(&metrics, "blocker_log_lines_total") >= LINES as u64
-                && sum(&metrics, "blocker_failures_total") >= self.failures as u64)
+            Ok(said.lines()?.rev().take(3).any(|line| line.contains(&last)))
         })?;
         let taken = begin.elapsed();
+        // Each by itself, so that nothing was left out.
+        until(LOOK, || {
+            let metrics = relay.metrics();
+            Ok(
+                sum(&metrics, "blocker_log_lines_total") == (LINES + MAX_RETRY as usize) as u64
+                    && sum(&metrics, "blocker_failures_total") == (self.failures + MAX_RETRY as usize) as u64,
+            )
+        })?;
         agent.stop();
         let mut clear = relay.lab.relay().command(program());
         output(clear.args(["stop", "--clear", "--state"]).arg(&state))?;
@@ -153,17 +180,16 @@ impl Stage<'_> {
 
 /// Starts the agent on the relay.
 pub(crate) fn start(relay: &Relay, configuration: &Path, state: &Path) -> Agent {
-    let mut command = relay.lab.relay().command(program());
-    command
-        .arg("run")
-        .arg("--config")
-        .arg(configuration)
-        .arg("--state")
-        .arg(state);
-    command.args(["--interface", "eth0", "--firewall", "xdp"]);
-    let mut agent = Agent::start(command);
+    let mut agent = Agent::start(told(relay.lab.relay().command(program()), configuration, state));
     agent.says(&[" ready "]);
     agent
+}
+
+/// What the agent is told.
+fn told(mut command: Command, configuration: &Path, state: &Path) -> Command {
+    command.args(["run", "--interface", "eth0", "--firewall", "xdp"]);
+    command.arg("--config").arg(configuration).arg("--state").arg(state);
+    command
 }
 
 /// Microseconds that fail2ban takes for a line.
@@ -171,12 +197,12 @@ fn theirs(ground: &Ground, text: &str, failures: usize) -> Result<f64> {
     let mut log = PathBuf::new();
     let mut fail2ban = Fail2ban::with(ground, |_, mail_log| {
         log = mail_log.to_owned();
-        Ok(jails_of(&JAILS, mail_log, 5))
+        Ok(jails_of(&JAILS, mail_log, MAX_RETRY))
     })?;
-    until(LOOK, || Ok(fail2ban.said("started")? >= JAILS.len()))?;
+    until(THEIR_LOOK, || Ok(fail2ban.said("started")? >= JAILS.len()))?;
     let begin = Instant::now();
     append(&log, text)?;
-    until(LOOK, || Ok(fail2ban.said("] Found ")? >= failures))?;
+    until(THEIR_LOOK, || Ok(fail2ban.said("] Found ")? >= failures))?;
     Ok(begin.elapsed().as_secs_f64() * 1e6 / THEIR_LINES as f64)
 }
 

@@ -1,8 +1,9 @@
 //! fail2ban, from Debian's package, on a host of its own: with its own configuration, socket and database below the lab's folder.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,11 +18,14 @@ use jiff::Timestamp;
 
 use crate::bench::Ground;
 use crate::peers::Peer;
+use crate::said::Said;
 
 /// For its start and its end.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks.
 pub(crate) const POLL: Duration = Duration::from_millis(20);
+/// The address before the first host of [`failures`].
+pub(crate) const HOSTS: u32 = 0x0a00_0000;
 const PYTHON: &str = "/usr/bin/python3";
 /// The jail that [`Fail2ban::start`] gives it.
 pub(crate) const JAIL: &str = "spam";
@@ -32,8 +36,7 @@ const MODULES: &str = "usr/lib/python3/dist-packages";
 pub(crate) struct Fail2ban {
     peer: Peer,
     child: Child,
-    /// What it has logged, and how far that was read.
-    said: (u64, String),
+    said: Said,
     // Ends what is left when it goes.
     lab: Arc<Lab>,
 }
@@ -43,7 +46,7 @@ pub(crate) fn failures(hosts: Range<u32>) -> String {
     let now = Timestamp::now();
     let mut lines = String::new();
     for host in hosts {
-        let host = std::net::Ipv4Addr::from_bits(0x0a00_0000 + host);
+        let host = Ipv4Addr::from_bits(HOSTS + host);
         let _ = writeln!(
             lines,
             "{now:.6} relay postfix/smtpd[6908]: NOQUEUE: reject: RCPT from unknown[{host}]: 554 5.7.1 <a@domain1.com>: Relay \
@@ -92,7 +95,7 @@ impl Fail2ban {
             peer,
             child,
             lab: Arc::clone(lab),
-            said: (0, String::new()),
+            said: Said::new(lab.folder().join("fail2ban.log")),
         };
         fail2ban.wait_until_it_answers()?;
         Ok(fail2ban)
@@ -107,16 +110,12 @@ impl Fail2ban {
 
     /// How many lines of its own log hold this text.
     pub(crate) fn said(&mut self, part: &str) -> Result<usize> {
-        Ok(self.lines()?.filter(|line| line.contains(part)).count())
+        Ok(self.said.count(part)?)
     }
 
     /// The lines of its own log.
     pub(crate) fn lines(&mut self) -> Result<impl Iterator<Item = &str>> {
-        let (read, text) = &mut self.said;
-        let mut file = File::open(self.lab.folder().join("fail2ban.log"))?;
-        file.seek(SeekFrom::Start(*read))?;
-        *read += file.read_to_string(text)? as u64;
-        Ok(text.lines())
+        Ok(self.said.lines()?)
     }
 
     /// How many hosts are banned in the kernel.

@@ -45,6 +45,7 @@ mod peers;
 mod relay;
 mod report;
 mod rounds;
+mod said;
 mod stack;
 mod statistics;
 mod supervise;

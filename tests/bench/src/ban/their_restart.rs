@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use crate::bench::Ground;
-use crate::fail2ban::{Fail2ban, JAIL};
+use crate::fail2ban::{Fail2ban, HOSTS, JAIL};
 use crate::report::{Report, Table, Unit};
 use crate::statistics::Samples;
 
@@ -144,7 +144,7 @@ fn fill(fail2ban: &Fail2ban, bans: u32) -> Result<()> {
 /// So many hosts, of which the one that knocks is in the middle by the order of their addresses as text.
 fn hosts(count: u32) -> impl Iterator<Item = Ipv4Addr> {
     let before = count / 2;
-    let below = (0..before).map(|n| Ipv4Addr::from_bits(0x0a00_0000 + n));
+    let below = (0..before).map(|n| Ipv4Addr::from_bits(HOSTS + n));
     let above = (0..count - before - 1).map(|n| Ipv4Addr::from_bits(0xc612_0000 + n));
     below.chain([KNOCKER]).chain(above)
 }

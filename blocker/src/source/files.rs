@@ -7,9 +7,11 @@
 mod followed;
 mod pattern;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -116,9 +118,11 @@ impl Files {
             for folder in self.patterns[log].folders() {
                 self.watch.folder(&folder);
             }
-            let files = self.patterns[log].files(MAX_FILES + 1);
+            let mut files = self.patterns[log].files(MAX_FILES + 1);
             self.presence(log, !files.is_empty(), now);
             if self.patterns[log].has_wildcards() {
+                // A log before its copies, which are no longer, and were made later.
+                files.sort_by_key(|(_, file)| (Reverse(file.len()), file.ctime(), file.ctime_nsec()));
                 for (path, metadata) in files {
                     self.found(log, &path, &metadata, &mut when);
                 }
@@ -152,17 +156,24 @@ impl Files {
     /// Follows a path without wildcards, unless what is there is followed by another name.
     fn follow(&mut self, log: usize, when: &mut When<'_>) {
         let path = self.patterns[log].path().to_owned();
-        let by_now = self.followed.iter_mut().find(|followed| followed.logs.contains(&log));
-        if let Some(followed) = by_now {
-            if followed.path == path || !path.exists() || followed::is_same_file(&followed.path, &path) {
-                return;
-            }
-            followed.logs.retain(|known| *known != log);
-        }
-        let mut others = self.followed.iter_mut();
-        if let Some(other) = others.find(|other| followed::is_same_file(&other.path, &path)) {
-            other.add(log);
+        if let Some(followed) = self.followed.iter_mut().find(|followed| followed.is_for(&path)) {
+            followed.add(log);
             return;
+        }
+        if self.followed.iter().any(|followed| followed.logs.contains(&log)) {
+            // Wildcards had found what was at the path before.
+            match path.metadata() {
+                Err(_) => return,
+                // What wildcards may find of it they find once there is something in it.
+                Ok(metadata) if metadata.len() == 0 => {
+                    let _ = self.watch.file(&path);
+                    return;
+                }
+                Ok(_) => {}
+            }
+            for followed in &mut self.followed {
+                followed.logs.retain(|known| *known != log);
+            }
         }
         let metadata = path.metadata();
         if metadata.is_ok_and(|metadata| self.followed.iter().any(|other| other.reads(&metadata))) {

@@ -52,7 +52,7 @@ impl fmt::Display for SourceId {
 pub enum Position {
     /// In files.
     File {
-        /// The file at the path.
+        /// The file at the path, or where there was none the last that was.
         at: Place,
         /// Files that were at the path before and of which there was more to come, oldest first.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -29,6 +29,8 @@ use super::position::{Place, Position};
 pub const GRACE: Duration = Duration::from_secs(60);
 /// Rotated files that are kept open; with more the oldest is let go at once.
 const MAX_EARLIER: usize = 8;
+/// Places that are remembered of files that were let go: of as many as a start may find.
+const MAX_GONE: usize = 128;
 /// How often reading begins anew where the file is truncated meanwhile.
 const BEGINNINGS: usize = 8;
 
@@ -176,8 +178,13 @@ impl Tail {
     /// Where it was read up to; none before there was a file.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        let at = self.current.as_ref()?.place();
-        let earlier = self.earlier.iter().map(|earlier| earlier.open.place()).collect();
+        let current = self.current.as_ref().map(Open::place);
+        // No file or an empty one does not say how far those before it were read: the one that was let go last does.
+        let is_telling = current.as_ref().is_some_and(|place| !place.head.is_empty());
+        let gone = self.gone.back().filter(|_| !is_telling).cloned();
+        let earlier = self.earlier.iter().map(|earlier| earlier.open.place());
+        let mut earlier: Vec<Place> = gone.into_iter().chain(earlier).chain(current).collect();
+        let at = earlier.pop()?;
         Some(Position::File { at, earlier })
     }
 
@@ -254,7 +261,7 @@ impl Tail {
 
     fn remember(&mut self, place: Place) {
         self.gone.push_back(place);
-        if self.gone.len() > MAX_EARLIER {
+        if self.gone.len() > MAX_GONE {
             self.gone.pop_front();
         }
     }
@@ -264,17 +271,21 @@ impl Tail {
         let Some(open) = &mut self.current else {
             return Ok(());
         };
-        let place = open.place();
-        let copy = beside::find(&self.path, &place)?;
+        let (here, place) = (open.here(), open.place());
+        let mut copy = beside::find(&self.path, &place)?;
+        if let Some(copy) = copy.as_mut().filter(|_| here < place.offset) {
+            // What a former agent has read, and this one not yet again, is in the copy too.
+            copy.go_to(here)?;
+            copy.was_read(place.offset);
+        }
         open.begin_again()?;
         self.remember(place);
-        let mut found: Vec<Open> = copy.into_iter().collect();
+        if let Some(copy) = copy {
+            self.push(copy, now, IsOver::Yes);
+        }
         // What has taken its place meanwhile is younger than what it holds itself, and is looked for when it is followed.
         if self.there()? == self.held_at_path() {
-            found.extend(self.unseen(&found)?);
-        }
-        for open in found {
-            self.push(open, now, IsOver::Yes);
+            self.push_unseen(now)?;
         }
         Ok(())
     }
@@ -292,15 +303,29 @@ impl Tail {
         let Some(next) = opened(&self.path)? else {
             return Ok(false);
         };
+        let next = self.recognised(next)?;
         if let Some(open) = self.current.replace(next) {
-            let unseen = self.unseen(std::slice::from_ref(&open))?;
             // What was written since it was read to its end, and what its writer still will write, comes first.
             self.push(open, now, IsOver::No);
-            for open in unseen {
-                self.push(open, now, IsOver::Yes);
+        }
+        self.push_unseen(now)?;
+        Ok(true)
+    }
+
+    /// A file that comes to the path, past what was read of it: somebody may have brought it back, or written it anew with what it held.
+    fn recognised(&mut self, mut next: Open) -> io::Result<Open> {
+        let held = self.earlier.iter().position(|earlier| earlier.open.is_same(&next));
+        if let Some(earlier) = held.and_then(|n| self.earlier.remove(n)) {
+            return Ok(earlier.open);
+        }
+        let len = next.metadata()?.len();
+        let (held, gone) = self.places();
+        for place in held.iter().chain(&gone) {
+            if next.begins_as(place)? {
+                next.skip_past(place.offset.min(len))?;
             }
         }
-        Ok(true)
+        Ok(next)
     }
 
     /// The file that is at the path now.
@@ -317,22 +342,38 @@ impl Tail {
         self.current.as_ref().map(|open| (open.device, open.inode))
     }
 
-    /// The files that were at the path and were rotated away between two looks.
-    fn unseen(&mut self, held: &[Open]) -> io::Result<Vec<Open>> {
+    /// Takes up the files that were at the path and were rotated away between two looks.
+    fn push_unseen(&mut self, now: Instant) -> io::Result<()> {
         if self.others == Others::Leave {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let mut known = std::mem::take(&mut self.known);
-        self.known = beside::rotated(&self.path)?;
-        known.extend(self.held());
-        known.extend(held.iter().map(|open| (open.device, open.inode)));
-        let mut unseen = beside::unknown(&self.path, &known, |_| true)?;
-        // Copies of what is read already, or will be.
-        let open = self.current.iter().chain(held).map(Open::place);
-        let places: Vec<Place> = open.chain(self.gone.iter().cloned()).collect();
-        let is_copy = |open: &Open| places.iter().any(|place| open.begins_like(place).unwrap_or(true));
-        unseen.retain(|open| !is_copy(open));
-        Ok(unseen)
+        let rotated = beside::rotated(&self.path)?;
+        let known = self.known.union(&self.held()).copied().collect();
+        let unseen = beside::unknown(&self.path, &known, |_| true)?;
+        // After they were opened: what came into the file since may have been copied since.
+        if let Some(open) = &mut self.current {
+            open.look()?;
+        }
+        self.known = rotated;
+        let current = self.current.as_ref().map(Open::place);
+        let earlier = self.earlier.iter().map(|earlier| earlier.open.place());
+        let read: Vec<Place> = earlier.chain(self.gone.iter().cloned()).collect();
+        for open in unseen {
+            if read.iter().any(|place| open.begins_as(place).unwrap_or(true)) {
+                continue;
+            }
+            // A copy of what is still to be read, or one that is not whole yet: what it is shows at the next rotation.
+            if read
+                .iter()
+                .chain(&current)
+                .any(|place| open.begins_like(place).unwrap_or(true))
+            {
+                self.known.remove(&(open.device, open.inode));
+                continue;
+            }
+            self.push(open, now, IsOver::Yes);
+        }
+        Ok(())
     }
 
     fn push(&mut self, open: Open, grown: Instant, is_over: IsOver) {

@@ -66,6 +66,12 @@ impl Followed {
         self.tail.is_at(metadata.dev(), metadata.ino()) || is_next()
     }
 
+    /// Whether what is at the path is read here, or will be.
+    pub(super) fn is_for(&self, path: &Path) -> bool {
+        let follows = self.others == Others::Read && self.path == path;
+        follows || fs::metadata(path).is_ok_and(|metadata| self.is_at(&metadata))
+    }
+
     /// Whether it still reads the file as one that was at its path before.
     pub(super) fn reads(&self, metadata: &Metadata) -> bool {
         self.tail.reads(metadata.dev(), metadata.ino())

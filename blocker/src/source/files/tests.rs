@@ -201,6 +201,45 @@ fn a_copy_that_is_being_made_at_the_start_is_not_read_beside_the_log() {
 }
 
 #[test]
+fn a_rotated_log_stays_in_every_path_although_wildcards_do_not_find_its_old_name() {
+    let mut logs = Logs::new(&["*.log", "mail.log"], |folder| {
+        append(&folder.join("mail.log"), "one\n")
+    });
+    assert_eq!(logs.read(), [("one".to_owned(), vec![0, 1])]);
+    fs::rename(logs.path("mail.log"), logs.path("mail.log.1")).unwrap();
+    logs.append("mail.log", "two\n");
+    assert_eq!(logs.read(), [("two".to_owned(), vec![0, 1])]);
+}
+
+#[test]
+fn however_many_rotated_files_a_path_has_read_wildcards_do_not_read_them_again() {
+    let mut logs = Logs::new(&["mail.log", "mail.log*"], |folder| {
+        for n in 1..13 {
+            append(
+                &folder.join(format!("mail.log.{n}")),
+                &format!("Jan 01 00:00:{n:02} line\n"),
+            );
+        }
+        append(&folder.join("mail.log"), "Jan 01 00:01:00 line\n");
+    });
+    assert_eq!(logs.read_at_once().len(), 13);
+    for _ in 0..3 {
+        logs.pass(PATROL);
+        assert_eq!(logs.read_at_once(), []);
+    }
+}
+
+#[test]
+fn a_log_is_read_although_a_copy_of_it_comes_first_by_name() {
+    let mut logs = Logs::new(&["mail*.log"], |folder| {
+        append(&folder.join("mail.log"), "Jan 01 00:00:00 one\n");
+        fs::copy(folder.join("mail.log"), folder.join("mail-old.log")).unwrap();
+        append(&folder.join("mail.log"), "two\n");
+    });
+    assert_eq!(logs.lines(), ["Jan 01 00:00:00 one", "two"]);
+}
+
+#[test]
 fn another_agent_goes_on_in_every_file_by_whatever_name_it_has_now() {
     let mut logs = Logs::new(&["*.log*"], |folder| {
         append(&folder.join("a.log"), "Jan 01 00:00:00 a1\n");

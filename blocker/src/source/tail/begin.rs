@@ -59,6 +59,14 @@ enum Last {
 }
 
 impl Last {
+    /// A file that was last written then is known as well.
+    fn or_written(self, written: SystemTime) -> Self {
+        match self {
+            Self::Written(last) => Self::Written(last.max(written)),
+            Self::Current | Self::Unknown => Self::Written(written),
+        }
+    }
+
     /// Whether it came after a file that was last written at this time.
     fn is_after(self, written: SystemTime) -> bool {
         match self {
@@ -93,23 +101,32 @@ impl Tail {
     }
 
     /// The files that were at the path before and are worth reading, oldest first.
-    fn former(&self, known: Known<'_>, back: ReadBack) -> io::Result<Vec<Former>> {
+    fn former(&mut self, known: Known<'_>, back: ReadBack) -> io::Result<Vec<Former>> {
         let Known { places, held } = known;
+        if let Some(open) = &mut self.current {
+            open.look()?;
+        }
         let is_current = |place: &Place| self.current.as_ref().map_or(Ok(false), |open| open.is_known(place));
         let mut found: Vec<Former> = Vec::new();
         // The file that was read last: those that nobody knows were read too if they are older. The one at the path is the youngest.
         let mut last = Last::Unknown;
         for place in places {
-            last = Last::Unknown;
+            // That a file was empty does not say how far those before it were read.
+            let is_telling = !place.head.is_empty();
             if is_current(place)? {
-                last = Last::Current;
+                if is_telling || matches!(last, Last::Unknown) {
+                    last = Last::Current;
+                }
                 continue;
             }
             let Some(mut open) = beside::find(&self.path, place)? else {
+                if is_telling {
+                    last = Last::Unknown;
+                }
                 continue;
             };
             let written = open.metadata()?.modified()?;
-            last = Last::Written(written);
+            last = last.or_written(written);
             let is_same = (open.device, open.inode) == (place.device, place.inode);
             let mut opened = found.iter_mut().map(|former| &mut former.open);
             if let Some(known) = opened.find(|known| known.is_same(&open)) {
@@ -127,6 +144,8 @@ impl Tail {
             let mut opened = self.current.iter().chain(found.iter().map(|former| &former.open));
             // A copy that was made of the log, and perhaps is still being made; or two of one.
             if opened.any(|other| open.begins_like(&other.place()).unwrap_or(true)) {
+                // What it is shows at the next rotation.
+                self.known.remove(&(open.device, open.inode));
                 continue;
             }
             let metadata = open.metadata()?;
@@ -147,8 +166,10 @@ impl Tail {
 
 /// Goes as far back from a file's end as is worth reading.
 fn begin_back(open: &mut Open, known: Known<'_>, back: ReadBack, date_of: DateOf<'_>) -> io::Result<()> {
-    if is_older(open.metadata()?.modified()?, back) {
-        return open.skip_all();
+    let metadata = open.metadata()?;
+    if is_older(metadata.modified()?, back) {
+        // What comes after the look is young.
+        return open.skip_past(metadata.len());
     }
     if known.places.is_empty() {
         open.skip_to(back.bytes)?;

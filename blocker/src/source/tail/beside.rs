@@ -37,12 +37,15 @@ pub(super) fn find(path: &Path, place: &Place) -> io::Result<Option<Open>> {
     let mut copies = Vec::new();
     for (file, metadata) in others.iter().filter(|(_, metadata)| metadata.len() >= place.offset) {
         if let Some(open) = opened(file, |open| open.holds(place))? {
-            copies.push((metadata.len(), open));
+            copies.push((is_rotated(path, file), metadata.len(), open));
         }
     }
-    // Of several the longest: one may have been made by hand some time before.
-    let copy = copies.into_iter().max_by_key(|(len, _)| *len);
-    copy.map(|(_, copy)| at(copy, place.offset)).transpose()
+    // Of several one that rotation has named so, since another log may begin with the same line; and of those the longest: one may have
+    // been made by hand some time before.
+    let copy = copies
+        .into_iter()
+        .max_by_key(|(is_rotated, len, _)| (*is_rotated, *len));
+    copy.map(|(_, _, copy)| at(copy, place.offset)).transpose()
 }
 
 /// The files by a rotated log's name that are not among `known`, as far as `is_young` finds them so by

@@ -87,13 +87,17 @@ impl Open {
         self.file.metadata()
     }
 
+    /// Where it was read up to by this agent: the beginning of a line.
+    pub(super) fn here(&self) -> u64 {
+        self.position - self.lines.pending() as u64
+    }
+
     /// Where it was read up to, by whatever agent.
     pub(super) fn place(&self) -> Place {
-        let here = self.position - self.lines.pending() as u64;
         Place {
             device: self.device,
             inode: self.inode,
-            offset: here.max(self.again_until),
+            offset: self.here().max(self.again_until),
             head: self.head.clone(),
         }
     }
@@ -107,6 +111,11 @@ impl Open {
     pub(super) fn holds(&self, place: &Place) -> io::Result<bool> {
         let long_enough = self.metadata()?.len() >= place.offset;
         Ok(long_enough && self.beginning(place.head.len() as u64)? == place.head)
+    }
+
+    /// Whether this begins with all that is known of the place's file, as copies of it do.
+    pub(super) fn begins_as(&self, place: &Place) -> io::Result<bool> {
+        Ok(place.is_telling() && self.beginning(place.head.len() as u64)? == place.head)
     }
 
     /// Whether this may be a copy of the place's file: one that need not be whole yet, and that has nothing in it at first.
@@ -139,13 +148,19 @@ impl Open {
         {
             self.lines.skip();
         }
-        self.head = self.beginning(HEAD as u64)?;
-        Ok(())
+        self.look()
     }
 
-    /// Goes to the end.
-    pub(super) fn skip_all(&mut self) -> io::Result<()> {
-        self.skip_past(self.metadata()?.len())
+    /// Looks again how the file begins, where not all of that was there.
+    pub(super) fn look(&mut self) -> io::Result<()> {
+        if self.head.len() < HEAD {
+            let head = self.beginning(HEAD as u64)?;
+            // Else it was truncated, which is found when it is read.
+            if head.starts_with(&self.head) {
+                self.head = head;
+            }
+        }
+        Ok(())
     }
 
     /// Goes forward to `bytes` before the end, at the beginning of a line, if it is not there yet.
@@ -217,16 +232,23 @@ impl Open {
         if read == 0 {
             return Ok(Reading::End);
         }
-        self.position += read as u64;
-        if self.head.len() < HEAD {
-            self.head = self.beginning(self.position)?;
-        }
-        self.lines.feed(&chunk[..read], &mut |line| each(line, again > 0));
+        self.take(&chunk[..read], again > 0, each);
         Ok(Reading::Read { more: read == most })
+    }
+
+    /// Takes in what was read. How the file begins comes from that as well: the file itself may have been truncated since.
+    fn take(&mut self, chunk: &[u8], again: bool, each: Each<'_>) {
+        if let Some(known) = (self.head.len() as u64).checked_sub(self.position) {
+            let room = HEAD - self.head.len();
+            self.head.extend(chunk.iter().skip(known as usize).take(room));
+        }
+        self.position += chunk.len() as u64;
+        self.lines.feed(chunk, &mut |line| each(line, again));
     }
 
     /// Goes back to the beginning of a file that was truncated.
     pub(super) fn begin_again(&mut self) -> io::Result<()> {
+        self.head = self.beginning(HEAD as u64)?;
         self.again_until = 0;
         self.go_to(0)
     }
@@ -235,5 +257,23 @@ impl Open {
     pub(super) fn finish(&mut self, each: Each<'_>) {
         let again = self.position <= self.again_until;
         self.lines.finish(&mut |line| each(line, again));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_what_was_read_of_it_though_it_is_truncated_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mail.log");
+        std::fs::write(&path, "").unwrap();
+        let mut open = Open::new(&path).unwrap();
+        open.take(b"a line ", false, &mut |_, _| {});
+        open.take(b"long enough\n", false, &mut |_, _| {});
+        assert_eq!(open.place().head, b"a line long enough\n");
+        open.take(&[b'x'; 2 * HEAD], false, &mut |_, _| {});
+        assert_eq!(open.place().head.len(), HEAD);
     }
 }

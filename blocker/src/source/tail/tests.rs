@@ -1,4 +1,6 @@
 mod beginning;
+mod brought_back;
+mod copies;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;

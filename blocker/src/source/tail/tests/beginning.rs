@@ -140,3 +140,50 @@ fn a_log_that_is_truncated_while_reading_begins_is_read_once() {
     assert_eq!(unread, ["two", "a line after that"]);
     assert_eq!(lines.len(), 30_002, "what was read is read again once");
 }
+
+#[test]
+fn what_is_still_to_be_read_again_when_the_log_is_truncated_is_read_from_the_copy() {
+    let mut log = Log::new("", 0);
+    log.append("a line long enough\n");
+    assert_eq!(log.lines(), ["a line long enough"]);
+    log.restarted(|log| log.append("two\n"));
+    log.copy_truncate("mail.log.1");
+    log.append("a line after that\n");
+    let expected = [
+        ("a line long enough", true),
+        ("two", false),
+        ("a line after that", false),
+    ];
+    assert_eq!(
+        log.all_lines_at(0),
+        expected.map(|(line, again)| (line.to_owned(), again))
+    );
+}
+
+#[test]
+fn what_was_filled_and_rotated_while_no_agent_ran_was_read_by_nobody() {
+    let mut log = Log::new("", 0);
+    log.append("a line long enough\n");
+    assert_eq!(log.lines(), ["a line long enough"]);
+    log.copy_truncate("mail.log.1");
+    log.written_at("mail.log.1", 1);
+    assert!(log.lines().is_empty());
+    log.restarted(|log| {
+        log.append("nobody has read it\n");
+        log.copy_truncate("mail.log.2");
+        log.written_at("mail.log.2", 2);
+        log.append("a line after that\n");
+    });
+    assert_eq!(log.lines(), ["nobody has read it", "a line after that"]);
+}
+
+#[test]
+fn what_was_read_while_nothing_was_at_the_path_is_known_to_another_agent() {
+    let mut log = Log::new("", 0);
+    log.append("a line long enough\n");
+    log.rename("mail.log.1");
+    log.tail = tail(&log.path("mail.log"), &[], 1 << 20);
+    assert_eq!(log.lines(), ["a line long enough"]);
+    log.restarted(|_| {});
+    assert!(log.lines().is_empty());
+}

@@ -318,11 +318,10 @@ impl Tail {
         if let Some(earlier) = held.and_then(|n| self.earlier.remove(n)) {
             return Ok(earlier.open);
         }
-        let len = next.metadata()?.len();
-        let (held, gone) = self.places();
-        for place in held.iter().chain(&gone) {
-            if next.begins_as(place)? {
-                next.skip_past(place.offset.min(len))?;
+        let earlier = self.earlier.iter().map(|earlier| &earlier.open);
+        for open in self.current.iter().chain(earlier) {
+            if next.has_all_of(open)? {
+                next.skip_past(open.place().offset)?;
             }
         }
         Ok(next)

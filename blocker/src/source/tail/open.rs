@@ -118,6 +118,13 @@ impl Open {
         Ok(place.is_telling() && self.beginning(place.head.len() as u64)? == place.head)
     }
 
+    /// Whether this holds what was read of another, as far as its first and its last bytes show.
+    pub(super) fn has_all_of(&self, other: &Self) -> io::Result<bool> {
+        let place = other.place();
+        let last = |open: &Self| open.bytes(place.offset.saturating_sub(HEAD as u64), place.offset);
+        Ok(self.begins_as(&place)? && last(self)? == last(other)?)
+    }
+
     /// Whether this may be a copy of the place's file: one that need not be whole yet, and that has nothing in it at first.
     pub(super) fn begins_like(&self, place: &Place) -> io::Result<bool> {
         Ok(place.is_telling() && place.head.starts_with(&self.beginning(place.head.len() as u64)?))
@@ -208,10 +215,15 @@ impl Open {
 
     /// The file's first bytes now, [`HEAD`] or `len` of them at the most.
     fn beginning(&self, len: u64) -> io::Result<Vec<u8>> {
-        let mut head = vec![0; HEAD.min(usize::try_from(len).unwrap_or(HEAD))];
-        let read = self.file.read_at(&mut head, 0)?;
-        head.truncate(read);
-        Ok(head)
+        self.bytes(0, len)
+    }
+
+    /// What stands there now, at most [`HEAD`] bytes.
+    fn bytes(&self, from: u64, to: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; HEAD.min(usize::try_from(to - from).unwrap_or(HEAD))];
+        let read = self.file.read_at(&mut bytes, from)?;
+        bytes.truncate(read);
+        Ok(bytes)
     }
 
     pub(super) fn was_truncated(&self) -> io::Result<bool> {

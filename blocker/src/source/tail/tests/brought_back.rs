@@ -14,6 +14,17 @@ fn a_log_that_was_written_anew_with_what_it_held_is_not_read_again() {
 }
 
 #[test]
+fn a_log_that_begins_with_the_same_words_every_time_is_new_every_time() {
+    let title = "# what this program always begins its log with: its name, its version, its licence, the columns of what comes, and so on\n";
+    let mut log = Log::new("", 0);
+    log.append(&format!("{title}{title}one\ntwo\n"));
+    assert_eq!(log.lines().len(), 4);
+    log.rename("mail.log.1");
+    log.append(&format!("{title}{title}three\nfour\nfive\n"));
+    assert_eq!(log.lines()[2..], ["three", "four", "five"]);
+}
+
+#[test]
 fn a_log_that_is_brought_back_by_its_name_is_read_once() {
     let mut log = Log::new("", 0);
     log.append("a line long enough\n");

@@ -156,8 +156,13 @@ impl Files {
     /// Follows a path without wildcards, unless what is there is followed by another name.
     fn follow(&mut self, log: usize, when: &mut When<'_>) {
         let path = self.patterns[log].path().to_owned();
-        if let Some(followed) = self.followed.iter_mut().find(|followed| followed.is_for(&path)) {
-            followed.add(log);
+        if let Some(at) = self.followed.iter().position(|followed| followed.is_for(&path)) {
+            self.followed[at].add(log);
+            // One that was renamed has its last lines for this log too; one that a link has led to has no more for it.
+            if path.is_symlink() {
+                let others = self.followed.iter_mut().enumerate().filter(|(other, _)| *other != at);
+                others.for_each(|(_, other)| other.logs.retain(|known| *known != log));
+            }
             return;
         }
         if self.followed.iter().any(|followed| followed.logs.contains(&log)) {

@@ -11,6 +11,7 @@
 mod begin;
 mod beside;
 mod open;
+mod unseen;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -31,7 +32,7 @@ pub const GRACE: Duration = Duration::from_secs(60);
 const MAX_EARLIER: usize = 8;
 /// Places that are remembered of files that were let go: of as many as a start may find.
 const MAX_GONE: usize = 128;
-/// How often reading begins anew where the file is truncated meanwhile.
+/// How often reading begins anew where the file is rotated meanwhile.
 const BEGINNINGS: usize = 8;
 
 /// What one reading brought.
@@ -91,8 +92,8 @@ impl Tail {
     pub fn new(path: &Path, known: Known<'_>, back: ReadBack, others: Others, date_of: DateOf<'_>) -> io::Result<Self> {
         let mut tail = Self::begin(path, known, back, others, date_of)?;
         for _ in 1..BEGINNINGS {
-            // What was found beside the file is its copy perhaps, and would be found as that once more.
-            if others == Others::Leave || !tail.was_truncated()? {
+            // What was found beside the file is its copy perhaps, and would be found as that once more; or is younger than it.
+            if others == Others::Leave || !tail.was_truncated()? && tail.there()? == tail.held_at_path() {
                 break;
             }
             tail = Self::begin(path, known, back, others, date_of)?;
@@ -280,12 +281,15 @@ impl Tail {
         }
         open.begin_again()?;
         self.remember(place);
+        let before = self.earlier.len();
         if let Some(copy) = copy {
             self.push(copy, now, IsOver::Yes);
         }
         // What has taken its place meanwhile is younger than what it holds itself, and is looked for when it is followed.
         if self.there()? == self.held_at_path() {
             self.push_unseen(now)?;
+            let written = |earlier: &Earlier| earlier.open.metadata().and_then(|file| file.modified()).ok();
+            self.earlier.make_contiguous()[before..].sort_by_key(written);
         }
         Ok(())
     }
@@ -300,9 +304,17 @@ impl Tail {
         if there.is_none() || there == self.held_at_path() {
             return Ok(false);
         }
+        if self.was_truncated()? {
+            // Before it was renamed.
+            self.truncated(now)?;
+            return Ok(true);
+        }
         let Some(next) = opened(&self.path)? else {
             return Ok(false);
         };
+        if self.current.as_ref().is_some_and(|open| open.is_same(&next)) {
+            return Ok(false);
+        }
         let next = self.recognised(next)?;
         if let Some(open) = self.current.replace(next) {
             // What was written since it was read to its end, and what its writer still will write, comes first.
@@ -339,40 +351,6 @@ impl Tail {
     /// The file that it takes to be at the path.
     fn held_at_path(&self) -> Option<FileId> {
         self.current.as_ref().map(|open| (open.device, open.inode))
-    }
-
-    /// Takes up the files that were at the path and were rotated away between two looks.
-    fn push_unseen(&mut self, now: Instant) -> io::Result<()> {
-        if self.others == Others::Leave {
-            return Ok(());
-        }
-        let rotated = beside::rotated(&self.path)?;
-        let known = self.known.union(&self.held()).copied().collect();
-        let unseen = beside::unknown(&self.path, &known, |_| true)?;
-        // After they were opened: what came into the file since may have been copied since.
-        if let Some(open) = &mut self.current {
-            open.look()?;
-        }
-        self.known = rotated;
-        let current = self.current.as_ref().map(Open::place);
-        let earlier = self.earlier.iter().map(|earlier| earlier.open.place());
-        let read: Vec<Place> = earlier.chain(self.gone.iter().cloned()).collect();
-        for open in unseen {
-            if read.iter().any(|place| open.begins_as(place).unwrap_or(true)) {
-                continue;
-            }
-            // A copy of what is still to be read, or one that is not whole yet: what it is shows at the next rotation.
-            if read
-                .iter()
-                .chain(&current)
-                .any(|place| open.begins_like(place).unwrap_or(true))
-            {
-                self.known.remove(&(open.device, open.inode));
-                continue;
-            }
-            self.push(open, now, IsOver::Yes);
-        }
-        Ok(())
     }
 
     fn push(&mut self, open: Open, grown: Instant, is_over: IsOver) {

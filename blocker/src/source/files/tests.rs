@@ -212,6 +212,27 @@ fn a_rotated_log_stays_in_every_path_although_wildcards_do_not_find_its_old_name
 }
 
 #[test]
+fn a_link_that_leads_to_another_log_takes_its_lines_from_there_alone() {
+    let link = |folder: &Path, to: &str| {
+        let _ = fs::remove_file(folder.join("current"));
+        std::os::unix::fs::symlink(folder.join(to), folder.join("current")).unwrap();
+    };
+    let mut logs = Logs::new(&["*.log", "current"], |folder| {
+        append(&folder.join("a.log"), "Jan 01 00:00:00 a1\n");
+        append(&folder.join("b.log"), "Jan 01 00:00:00 b1\n");
+        link(folder, "a.log");
+    });
+    assert_eq!(logs.read().len(), 2);
+    link(logs.folder.path(), "b.log");
+    logs.pass(PATROL);
+    logs.append("a.log", "a2\n");
+    logs.append("b.log", "b2\n");
+    let mut lines = logs.read();
+    lines.sort();
+    assert_eq!(lines, [("a2".to_owned(), vec![0]), ("b2".to_owned(), vec![0, 1])]);
+}
+
+#[test]
 fn however_many_rotated_files_a_path_has_read_wildcards_do_not_read_them_again() {
     let mut logs = Logs::new(&["mail.log", "mail.log*"], |folder| {
         for n in 1..13 {

@@ -187,3 +187,26 @@ fn what_was_read_while_nothing_was_at_the_path_is_known_to_another_agent() {
     log.restarted(|_| {});
     assert!(log.lines().is_empty());
 }
+
+#[test]
+fn a_log_that_is_renamed_while_reading_begins_is_read_before_what_came_after_it() {
+    let mut log = Log::new("", 0);
+    let text: String = (0..30_000).map(|n| format!("{n} a line\n")).collect();
+    log.append(&text);
+    assert_eq!(log.lines().len(), 30_000);
+    let places = log.tail.position().unwrap().places();
+    let mut is_rotated = false;
+    let mut date_of = |_: &[u8]| {
+        if !std::mem::replace(&mut is_rotated, true) {
+            log.rename("mail.log.1");
+            log.append("a line after that\n");
+            log.rename("mail.log.2");
+            log.append("and one after that\n");
+        }
+        None
+    };
+    let path = log.path("mail.log");
+    let tail = Tail::new(&path, known(&places), back(1 << 20), Others::Read, &mut date_of).unwrap();
+    log.tail = tail;
+    assert_eq!(log.lines(), ["a line after that", "and one after that"]);
+}

@@ -53,3 +53,20 @@ fn the_rest_is_read_from_the_copy_and_not_from_another_log_that_begins_alike() {
     log.copy_truncate("mail.log.1");
     assert_eq!(log.lines(), ["two"]);
 }
+
+#[test]
+fn a_log_that_was_truncated_and_filled_before_it_was_renamed_is_read_to_its_end() {
+    let mut log = Log::new("", 0);
+    log.append("a line long enough\n");
+    assert_eq!(log.lines(), ["a line long enough"]);
+    // Between the look at the file and the one at its path.
+    log.copy_truncate("mail.log.1");
+    log.append("a line after that\n");
+    log.rename("mail.log.2");
+    log.append("and one after that\n");
+    let mut lines = Vec::new();
+    let mut each = |line: RawLine<'_>, _| lines.push(String::from_utf8_lossy(line.bytes).into_owned());
+    assert!(log.tail.follow(log.start).unwrap());
+    while log.tail.read(log.start, &mut each).unwrap().more {}
+    assert_eq!(lines, ["a line after that", "and one after that"]);
+}

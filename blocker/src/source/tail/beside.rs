@@ -155,17 +155,15 @@ fn files_beside(path: &Path, renamed: Renamed) -> io::Result<Vec<Listed>> {
     let mut files = Vec::new();
     for entry in entries.take(MAX_ENTRIES).filter_map(Result::ok) {
         let metadata = match entry.metadata() {
+            // A folder that something is mounted on has two numbers at all times.
+            Ok(metadata) if !metadata.is_file() => None,
             // The name may be another file's by now.
             Ok(metadata) if metadata.ino() == entry.ino() => Some(metadata),
             Ok(metadata) => renamed.file()?.or(Some(metadata)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => renamed.file()?,
             Err(_) => None,
         };
-        files.extend(
-            metadata
-                .filter(Metadata::is_file)
-                .map(|metadata| (entry.path(), metadata)),
-        );
+        files.extend(metadata.map(|metadata| (entry.path(), metadata)));
     }
     files.retain(|(file, _)| *file != path);
     Ok(files)
@@ -214,6 +212,17 @@ mod tests {
             renamed.file::<()>()
         });
         assert_eq!((found.unwrap(), looks.get()), (None, LOOKS));
+    }
+
+    #[test]
+    fn a_folder_that_something_is_mounted_in_is_looked_at_once() {
+        let numbers = |entry: fs::DirEntry| (entry.ino(), entry.metadata().unwrap().ino());
+        let mut entries = fs::read_dir("/dev").unwrap().map(|entry| numbers(entry.unwrap()));
+        assert!(
+            entries.any(|(listed, is)| listed != is),
+            "/dev/pts or /dev/shm is mounted"
+        );
+        assert!(files_beside(Path::new("/dev/mail.log"), Renamed::Missed).is_ok());
     }
 
     #[test]
